@@ -1,0 +1,38 @@
+# make demo   the whole path, from videos to a trained model and new videos, in minutes
+# make test   the tests;  make check   style, types and import directions;  make clean   remove what these made
+#
+# Each sets up what it needs: a virtual environment in .venv, made once and again when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# The tests are many small jobs: more threads than this cost more than they bring.
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: demo test check clean
+
+demo: $(READY)
+	$(BIN)/smoothvid demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_imports.py
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find smoothvid cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "smoothvid needs Python 3.11 or newer; choose one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "cannot make a virtual environment in $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[test]'
+	@touch $@

@@ -1,0 +1,86 @@
+"""`smoothvid sample`: videos of any length from a trained model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Quiet, Seed
+from smoothvid_cli.output import (
+    Label,
+    Out,
+    Pipe,
+    Slowmo,
+    Start,
+    Truncation,
+    Video,
+    frames_at_a_time,
+    write_videos,
+)
+
+
+def sample(
+    checkpoint: Model,
+    out: Out,
+    length: Annotated[
+        str, typer.Option("--length", metavar="128|5s|inf", help="Frames, seconds, or without end.")
+    ] = "128",
+    num: Annotated[int, typer.Option("--num", min=1, help="Videos to make; names get the seed as a number.")] = 1,
+    seed: Seed = 0,
+    label: Label = None,
+    truncation: Truncation = 1.0,
+    start: Start = 0.0,
+    fps: Fps = None,
+    slowmo: Slowmo = 1.0,
+    grid: Annotated[str, typer.Option("--grid", metavar="RxC", help="Show R·C seeds in one picture.")] = "1x1",
+    pipe: Pipe = "y4m",
+    device: Device = "auto",
+    dry_run: DryRun = False,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make videos. The same seed gives the same video, whatever its length, start or machine.
+
+    Example: `smoothvid sample runs/sky --length inf --out sky.mp4`, until Ctrl-C; the file can be watched meanwhile.
+    """
+    from smoothvid.errors import ConfigError
+    from smoothvid.sampling.grid import parse_grid, tile_streams
+    from smoothvid.sampling.model import load_model
+    from smoothvid.sampling.stream import parse_length
+
+    rows, columns = parse_grid(grid)
+    model = load_model(checkpoint, device)
+    rate = fps or model.fps
+    num_frames = parse_length(length, rate)
+    if num > 1 and (num_frames is None or out == "-"):
+        raise ConfigError(
+            f"--num {num}: needs a finite --length and files to write to; leave it out for an endless video"
+        )
+    model.check_label(label)
+
+    def make_video(first: int) -> Video:
+        seeds = range(first, first + rows * columns)
+        chunk = frames_at_a_time(model)
+        step = model.fps / rate / slowmo
+        return Video(
+            out=out if num == 1 else numbered(out, first),
+            seeds=seeds,
+            num_frames=num_frames,
+            fps=rate,
+            make=lambda: tile_streams(
+                [model.stream(one, start, num_frames, step, truncation, label, chunk) for one in seeds], columns
+            ),
+        )
+
+    videos = [make_video(seed + index * rows * columns) for index in range(num)]
+    write_videos(videos, pipe=pipe, force=force, dry_run=dry_run, as_json=as_json)
+
+
+def numbered(out: str, seed: int) -> str:
+    """Return the name of one video of several: clips → clips/0007.mp4, sky.gif → sky-0007.gif."""
+    from smoothvid.sampling.sinks import is_folder
+
+    path = Path(out)
+    return str(path / f"{seed:04d}.mp4" if is_folder(out) else path.with_name(f"{path.stem}-{seed:04d}{path.suffix}"))

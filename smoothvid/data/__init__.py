@@ -1,0 +1,1 @@
+"""Videos in, frames out: reading video files, preparing datasets, and reading them back."""

@@ -1,0 +1,224 @@
+"""Datasets of equally sized square videos, read frame by frame by offset.
+
+    dataset = open_dataset("sky")
+    frames = dataset.read(video=3, frames=[0, 8, 16])       # uint8 [3, 3, H, W]
+
+Two forms are read: what `smoothvid prepare` writes (a folder with dataset.json and zip shards), and the layout that
+StyleGAN-V and StyleSV read (a zip or folder in which every folder of images is a video).
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from smoothvid.data.frame_store import FolderFrames, FrameStore, ZipFrames
+from smoothvid.errors import DataError
+
+INDEX_NAME = "dataset.json"
+FORMAT = "smoothvid-dataset"
+FORMAT_VERSION = 1
+UNKNOWN_FPS = 25.0  # assumed for archives and frame folders made by others, which do not record it
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One video of a dataset and where it came from (start and end in seconds of the source file)."""
+
+    name: str
+    shard: str
+    num_frames: int
+    label: str | None
+    source: str
+    start: float
+    end: float
+
+
+class VideoDataset:
+    """Random access to the frames of many videos. Picklable; every process opens the files it needs on first use."""
+
+    def __init__(
+        self,
+        path: Path,
+        resolution: int,
+        fps: float,
+        videos: list[VideoRecord],
+        stores: dict[str, FrameStore],
+        shard_digests: dict[str, str] | None = None,
+    ) -> None:
+        self.path = path
+        self.resolution = resolution
+        self.fps = fps
+        self.videos = videos
+        self.label_names = sorted({video.label for video in videos if video.label is not None})
+        self._stores = stores
+        self._shard_digests = shard_digests
+
+    @property
+    def label_dim(self) -> int:
+        """Length of the one-hot label vectors; 0 for a dataset without labels."""
+        return len(self.label_names)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all videos together."""
+        return sum(video.num_frames for video in self.videos)
+
+    def read(self, video: int, frames: Sequence[int]) -> np.ndarray:
+        """Decode some frames of one video.
+
+        Args:
+            video: index into `videos`.
+            frames: T frame numbers, in any order, each in [0, num_frames).
+
+        Returns:
+            uint8 [T, 3, H, W], RGB.
+
+        Raises:
+            DataError: a frame is missing, damaged, or of another size than the dataset.
+        """
+        record = self.videos[video]
+        clip = np.empty((len(frames), 3, self.resolution, self.resolution), np.uint8)
+        for position, frame in enumerate(frames):
+            if not 0 <= frame < record.num_frames:
+                raise IndexError(f"frame {frame} of video '{record.name}', which has {record.num_frames} frames")
+            clip[position] = self._decode(record, int(frame)).transpose(2, 0, 1)
+        return clip
+
+    def label(self, video: int) -> np.ndarray:
+        """The one-hot label of a video: float32 [label_dim], all zero for a video without a label."""
+        vector = np.zeros(self.label_dim, np.float32)
+        name = self.videos[video].label
+        if name is not None:
+            vector[self.label_names.index(name)] = 1.0
+        return vector
+
+    def fingerprint(self) -> str:
+        """sha256 (hexadecimal) that changes with any change of the videos, their frames, the size or the rate."""
+        if self._shard_digests is None:
+            digests = {name: hashlib.sha256(store.contents()).hexdigest() for name, store in self._stores.items()}
+        else:
+            digests = self._shard_digests
+        videos = [asdict(video) for video in self.videos]
+        index = {"resolution": self.resolution, "fps": self.fps, "videos": videos, "shards": digests}
+        return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
+
+    def _decode(self, record: VideoRecord, frame: int) -> np.ndarray:
+        where = f"frame {frame} of video '{record.name}' in {self.path}"
+        try:
+            data = self._stores[record.shard].read(record.name, frame)
+        except (KeyError, IndexError, OSError) as error:
+            raise DataError(f"{where} is missing. Make the dataset again.") from error
+        return _decode_image(data, self.resolution, where)
+
+
+def open_dataset(path: str | Path) -> VideoDataset:
+    """Open a prepared dataset, or a zip or folder of frames made by others. Reads the index, never the frames.
+
+    Args:
+        path: a folder with dataset.json; or a .zip or folder in which every folder of JPEG or PNG files is a video
+            (labels are the names of the outermost folders when videos lie two levels deep; the rate is taken as 25 fps).
+
+    Raises:
+        DataError: nothing usable is there, or the index and the files do not fit together.
+    """
+    path = Path(path)
+    if (path / INDEX_NAME).is_file() and _is_prepared(path / INDEX_NAME):
+        return _open_prepared(path)
+    if path.is_dir():
+        return _open_foreign(path, FolderFrames(path))
+    if path.is_file():
+        return _open_foreign(path, ZipFrames(path))
+    raise DataError(f"There is no dataset at {path}. Make one with: smoothvid prepare VIDEOS --out {path}")
+
+
+def _is_prepared(index: Path) -> bool:
+    """Whether a dataset.json is ours (StyleGAN-V puts one with other contents beside its frames)."""
+    content = _load_json(index)
+    return isinstance(content, dict) and content.get("format") == FORMAT
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}). Make the dataset again.") from error
+
+
+def _open_prepared(path: Path) -> VideoDataset:
+    index = _load_json(path / INDEX_NAME)
+    if index.get("version") != FORMAT_VERSION:
+        raise DataError(f"{path} has dataset format {index.get('version')!r}; this smoothvid reads {FORMAT_VERSION}.")
+    try:
+        shards = {str(shard["name"]): shard for shard in index["shards"]}
+        videos = [
+            VideoRecord(
+                name=str(video["name"]),
+                shard=str(video["shard"]),
+                num_frames=int(video["frames"]),
+                label=video["label"],
+                source=str(video["source"]),
+                start=float(video["start"]),
+                end=float(video["end"]),
+            )
+            for video in index["videos"]
+        ]
+        resolution, fps = int(index["resolution"]), float(index["fps"])
+        sizes = {name: int(shard["bytes"]) for name, shard in shards.items()}
+        digests = {name: str(shard["sha256"]) for name, shard in shards.items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path / INDEX_NAME} is damaged (at {error}). Make the dataset again.") from error
+    if not videos or resolution < 1 or not fps > 0 or not {video.shard for video in videos} <= set(shards):
+        raise DataError(f"{path / INDEX_NAME} is damaged (its entries contradict each other). Make the dataset again.")
+    for name, size in sizes.items():
+        if PurePosixPath(name).name != name:
+            raise DataError(f"{path / INDEX_NAME} is refused: its shard {name!r} lies outside the dataset.")
+        if not (path / name).is_file() or (path / name).stat().st_size != size:
+            raise DataError(f"{path / name} is missing or has the wrong size. Copy or make the dataset again.")
+    return VideoDataset(path, resolution, fps, videos, {name: ZipFrames(path / name) for name in shards}, digests)
+
+
+def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
+    counts = store.videos()
+    if not counts:
+        raise DataError(f"{path} holds no dataset.json and no folders of JPEG or PNG frames.")
+    labels: dict[str, str | None] = {n: PurePosixPath(n).parts[0] for n in counts if len(PurePosixPath(n).parts) > 1}
+    if len(labels) < len(counts) or len(set(labels.values())) < 2:
+        labels = {}
+    videos = [
+        VideoRecord(name, path.name, count, labels.get(name), f"{path.name}/{name}", 0.0, count / UNKNOWN_FPS)
+        for name, count in counts.items()
+    ]
+    first = videos[0].name
+    width, height = _image_size(store.read(first, 0), f"{first} in {path}")
+    if width != height:
+        raise DataError(f"{path} holds frames of {width}x{height}; square ones are needed. Use: smoothvid prepare {path}")
+    return VideoDataset(path, width, UNKNOWN_FPS, videos, {path.name: store})
+
+
+def _image_size(data: bytes, where: str) -> tuple[int, int]:
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            return image.size
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{where}: not a readable JPEG or PNG.") from error
+
+
+def _decode_image(data: bytes, resolution: int, where: str) -> np.ndarray:
+    """uint8 [H, W, 3] of a frame file whose size must be resolution x resolution."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            if image.size != (resolution, resolution):  # known from the header: nothing large is ever decoded
+                width, height = image.size
+                raise DataError(f"{where} is {width}x{height}, but the dataset is {resolution}x{resolution}.")
+            if image.mode not in ("RGB", "RGBA", "L", "LA", "P", "1"):
+                raise DataError(f"{where} has {image.mode} pixels; 8-bit grey or colour is needed.")
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{where} is damaged ({error}).") from error

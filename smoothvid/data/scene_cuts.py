@@ -1,0 +1,68 @@
+"""Finding hard cuts, and videos in which nothing moves, from 16x16 thumbnails."""
+
+import numpy as np
+from PIL import Image
+
+_SIDE = 16
+_MIN_CHANGE = 10.0  # mean change at a cut, in grey levels: less is no other scene, however abrupt
+_MIN_PROMINENCE = 5.0  # the change, over the usual change around it: fast motion is fast for many frames
+_MAX_LIKENESS = 0.55  # correlation across a cut: a jolted camera still sees the same things
+_WINDOW = 12  # frames before and after that tell what is usual
+_STILL = 2.0  # grey levels: no thumbnail pixel moves further in a static video
+
+
+class MotionTrace:
+    """What the frames of a video look like beside each other; add frames in order, then ask.
+
+    A hard cut is a change that is large, that stands out from the changes around it, and after which the picture has
+    another structure, lastingly: a flash or a lost frame between two like frames is no cut. Fades are not found.
+    """
+
+    def __init__(self) -> None:
+        self._first: np.ndarray | None = None
+        self._before: list[np.ndarray] = []  # the last two thumbnails
+        self._changes: list[float] = []  # mean absolute difference of each frame from the one before
+        self._likeness: list[float] = []  # correlation with the frame before
+        self._likeness_two: list[float] = []  # correlation with the frame before that
+        self._farthest = 0.0
+
+    def add(self, frame: np.ndarray) -> None:
+        """Take in the next frame: uint8 [H, W, 3]."""
+        small = Image.fromarray(frame).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+        thumbnail = np.asarray(small, np.float32)
+        if self._first is None:
+            self._first = thumbnail
+        before = self._before[-1] if self._before else thumbnail
+        two_before = self._before[0] if self._before else thumbnail
+        self._changes.append(float(np.abs(thumbnail - before).mean()))
+        self._likeness.append(_correlation(thumbnail, before))
+        self._likeness_two.append(_correlation(thumbnail, two_before))
+        self._farthest = max(self._farthest, float(np.abs(thumbnail - self._first).max()))
+        self._before = [before, thumbnail]
+
+    def cuts(self) -> list[int]:
+        """Numbers of the frames that begin a new scene (never 0)."""
+        found = []
+        for frame in range(1, len(self._changes)):
+            change = self._changes[frame]
+            if change < _MIN_CHANGE or self._likeness[frame] > _MAX_LIKENESS:
+                continue
+            around = self._changes[max(1, frame - _WINDOW) : frame] + self._changes[frame + 1 : frame + 1 + _WINDOW]
+            moving = [other for other in around if other > 0.05]  # repeated frames say nothing about the usual change
+            usual = float(np.median(moving)) if moving else 0.0
+            lasting = self._likeness_two[frame : frame + 2] if frame > 1 else self._likeness_two[frame + 1 : frame + 2]
+            if change >= _MIN_PROMINENCE * (usual + 1.0) and all(like <= _MAX_LIKENESS for like in lasting):
+                found.append(frame)
+        return found
+
+    def is_static(self) -> bool:
+        """Whether there are several frames and nothing moves in any of them."""
+        return len(self._changes) > 1 and self._farthest < _STILL
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of two thumbnails' brightness; 0 when one of them is a flat colour."""
+    grey_a, grey_b = a.mean(axis=2), b.mean(axis=2)
+    grey_a, grey_b = grey_a - grey_a.mean(), grey_b - grey_b.mean()
+    norm = float(np.sqrt((grey_a**2).sum() * (grey_b**2).sum()))
+    return float((grey_a * grey_b).sum()) / norm if norm > 1.0 else 0.0

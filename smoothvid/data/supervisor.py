@@ -1,0 +1,133 @@
+"""Running jobs in child processes, so that one that crashes, hangs or eats memory costs nothing but itself."""
+
+import contextlib
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+MEMORY_LIMIT = 4 << 30  # bytes of address space per worker: enough to decode 8K video
+
+
+@dataclass(frozen=True)
+class JobFailed:
+    """A job that did not return: why, in a few words."""
+
+    reason: str
+
+
+class _Worker:
+    def __init__(self, function: Callable[..., Any], memory: int) -> None:
+        context = multiprocessing.get_context("forkserver")  # forks that inherit neither threads nor open files
+        self.connection, child = context.Pipe()
+        self.process = context.Process(target=_work, args=(child, function, memory), daemon=True)
+        self.process.start()
+        child.close()
+        self.job = -1
+        self.deadline = 0.0
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def run_jobs(
+    function: Callable[..., Any],
+    jobs: Sequence[tuple[Any, ...]],
+    workers: int,
+    timeout: float,
+    memory: int = MEMORY_LIMIT,
+) -> Iterator[tuple[int, Any]]:
+    """Call function(*job) for every job in child processes.
+
+    Args:
+        function: importable by name; its results must pickle.
+        jobs: argument tuples.
+        workers: jobs at one time.
+        timeout: seconds until a job is killed.
+        memory: bytes of address space a worker may use.
+
+    Yields:
+        (number of the job, what the function returned or a JobFailed), as they come. All children are gone when
+        the iterator is closed or an exception, KeyboardInterrupt included, passes through it.
+    """
+    waiting = deque(range(len(jobs)))
+    idle: list[_Worker] = []
+    busy: dict[Connection, _Worker] = {}
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                worker = idle.pop() if idle else _Worker(function, memory)
+                worker.job, worker.deadline = waiting.popleft(), time.monotonic() + timeout
+                busy[worker.connection] = worker
+                with contextlib.suppress(OSError):  # a worker that died meanwhile shows up as an end of file below
+                    worker.connection.send(jobs[worker.job])
+            first_deadline = min(worker.deadline for worker in busy.values())
+            ready = wait(list(busy), max(0.0, first_deadline - time.monotonic()))
+            for connection in ready:
+                worker = busy.pop(connection)  # type: ignore[arg-type]
+                result, usable = _receive(worker)
+                if usable:
+                    idle.append(worker)
+                yield worker.job, result
+            for worker in [w for w in busy.values() if w.deadline <= time.monotonic()]:
+                del busy[worker.connection]
+                worker.end()
+                yield worker.job, JobFailed(f"took longer than {timeout:g} s")
+    finally:
+        for worker in [*idle, *busy.values()]:
+            worker.end()
+
+
+def _receive(worker: _Worker) -> tuple[Any, bool]:
+    """A worker's answer, and whether the worker can go on."""
+    try:
+        result = worker.connection.recv()
+    except (EOFError, OSError):
+        worker.process.join()
+        code = worker.process.exitcode or 0
+        worker.end()
+        if code == -signal.SIGKILL:
+            return JobFailed("the decoder was killed, perhaps for lack of memory"), False
+        what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return JobFailed(f"the decoder crashed ({what})"), False
+    if isinstance(result, JobFailed):
+        worker.end()
+        return result, False
+    return result, True
+
+
+def _work(connection: Connection, function: Callable[..., Any], memory: int) -> None:
+    """Body of a worker: jobs come in, results go out, and any failure is its end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(ValueError, OSError):  # not every system lets this limit be set
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    with contextlib.suppress(EOFError):
+        while True:
+            job = connection.recv()
+            try:
+                result = function(*job)
+            except MemoryError:
+                result = JobFailed(f"needs more than {memory / 2**30:.1f} GiB of memory")
+            except Exception as error:
+                result = JobFailed(f"{type(error).__name__}: {error}")
+            connection.send(result)
+            if isinstance(result, JobFailed):
+                return
+
+
+def _end_with_parent() -> None:
+    """Leave at once when the parent is gone, even killed, so that nobody writes into what its successor works on."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

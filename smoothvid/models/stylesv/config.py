@@ -1,0 +1,101 @@
+"""Settings of the StyleSV networks. The defaults are the paper's at 256²; presets hold only what differs."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+MotionKind = Literal["linear", "bspline", "bspline-embedding"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionConfig:
+    """The motion code v(t): a trajectory through random codes, read out as sinusoids."""
+
+    kind: MotionKind = "bspline"
+    z_dim: int = 512
+    """Width of a motion code and of the trajectory."""
+    fourier_dim: int = 256
+    """Number of sinusoid pairs; v has twice as many numbers."""
+    distance: int = 256
+    """Frames between two motion codes."""
+    kernel_size: int = 11
+    """Width of the two convolutions that turn independent codes into a trajectory, in codes."""
+    min_period: float = 256
+    max_period: float = 1024
+    """Shortest and longest period of the sinusoids, in frames."""
+    lr_mult: float = 0.01
+    """How much slower than the rest the trajectory's convolutions learn."""
+    mask_init: float = 0.0
+    """What multiplies the motion code when video training starts."""
+
+    def __post_init__(self) -> None:
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, not {self.kernel_size}")
+        if not 0 < self.min_period <= self.max_period:
+            raise ValueError(f"0 < min_period <= max_period is needed, not {self.min_period} and {self.max_period}")
+        if self.distance < 1:
+            raise ValueError(f"distance must be at least 1 frame, not {self.distance}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Mapping and alias-free synthesis."""
+
+    z_dim: int = 512
+    w_dim: int = 512
+    mapping_layers: int = 2
+    fuse: Literal["concat", "add"] = "concat"
+    """How the motion code enters each layer's w: through a shared layer over both, or by addition."""
+    low_rank: int = 0
+    """Rank of a second, motion-modulated kernel in each layer; 0 for none."""
+    num_layers: int = 14
+    num_critical: int = 2
+    first_cutoff: float = 2.0
+    first_stopband: float = 2**2.1
+    last_stopband_rel: float = 2**0.3
+    margin: int = 10
+    channel_base: int = 16384
+    channel_max: int = 512
+    output_scale: float = 0.25
+    magnitude_decay: float = 0.999
+    w_avg_decay: float = 0.998
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """Frames through image blocks, fused to one video, judged together."""
+
+    channel_base: int = 16384
+    channel_max: int = 512
+    temporal_shift: bool = True
+    fusion: Literal["mean", "concat"] = "mean"
+    fusion_resolution: int = 16
+    """The feature map's side at which the frames of a video become one."""
+    time_embedding: int = 256
+    """Width of the learned embedding of each gap between frames."""
+    mbstd_group: int = 4
+
+    def __post_init__(self) -> None:
+        if self.fusion_resolution not in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
+            raise ValueError(f"fusion_resolution must be a power of two of at least 4, not {self.fusion_resolution}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleSVConfig:
+    """The whole model."""
+
+    resolution: int = 256
+    motion: MotionConfig = field(default_factory=MotionConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+
+    def __post_init__(self) -> None:
+        if self.resolution < 16 or self.resolution & (self.resolution - 1):
+            raise ValueError(f"resolution must be a power of two of at least 16, not {self.resolution}")
+        if self.discriminator.fusion_resolution > self.resolution:
+            raise ValueError(
+                f"fusion_resolution {self.discriminator.fusion_resolution} is above the resolution {self.resolution}"
+            )
+        if self.generator.fuse == "add" and self.generator.w_dim != 2 * self.motion.fourier_dim:
+            raise ValueError(
+                f"fuse = 'add' needs w_dim = 2·fourier_dim, not {self.generator.w_dim} and {self.motion.fourier_dim}"
+            )

@@ -1,0 +1,144 @@
+"""The StyleSV generator: one content, moved by motion codes, drawn without aliasing.
+
+    mapping    z, c             → ws [B, num_ws, w_dim]      what the video shows
+    motion     motion_z, times  → v [B, T, v_dim]            where it is at each time
+    synthesis  ws, v            → images [B·T, 3, H, H]
+
+ws[0] steers the Fourier input; ws[1:] style the layers after the motion code has joined them. A learnable mask, zero at first,
+multiplies v, so that an image model becomes a video model without a jolt.
+Source: Zhang et al., Towards Smooth Video Composition, ICLR 2023, on StyleGAN3-T (Karras et al., NeurIPS 2021).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from smoothvid.models.stylesv.config import GeneratorConfig, StyleSVConfig
+from smoothvid.models.stylesv.motion import Motion
+from smoothvid.nn.alias_free import Band, FilteredLReLU, FourierInput, layer_bands
+from smoothvid.nn.linear_conv import Linear
+from smoothvid.nn.mapping import StyleMapping
+from smoothvid.nn.modulation import ModulatedConv
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3×3 convolution and filtered activation, from one band to the next."""
+
+    def __init__(self, inner: Band, outer: Band, config: GeneratorConfig, v_dim: int) -> None:
+        super().__init__()
+        self.conv = ModulatedConv(
+            inner.channels,
+            outer.channels,
+            3,
+            config.w_dim,
+            low_rank=config.low_rank,
+            v_dim=v_dim,
+            magnitude_decay=config.magnitude_decay,
+        )
+        self.bias = nn.Parameter(torch.zeros(outer.channels))
+        self.activate = FilteredLReLU(inner, outer, inner.size + 2)
+
+    def forward(self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
+        return self.activate(self.conv(x, w, v, update_emas), self.bias)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1×1 convolution to three channels; neither demodulated nor filtered."""
+
+    def __init__(self, inner: Band, config: GeneratorConfig, v_dim: int) -> None:
+        super().__init__()
+        self.conv = ModulatedConv(
+            inner.channels,
+            3,
+            1,
+            config.w_dim,
+            demodulate=False,
+            low_rank=config.low_rank,
+            v_dim=v_dim,
+            magnitude_decay=config.magnitude_decay,
+        )
+        self.bias = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
+        return (self.conv(x, w, v, update_emas) + self.bias[:, None, None]).clamp(-256, 256)
+
+
+class Synthesis(nn.Module):
+    """ws [B, num_ws, w_dim], v [B, T, v_dim] → images [B·T, 3, H, H], about [-1, 1], frames of one video together."""
+
+    def __init__(self, resolution: int, config: GeneratorConfig, v_dim: int, mask_init: float | None) -> None:
+        super().__init__()
+        self.fuse, self.output_scale = config.fuse, config.output_scale
+        bands = layer_bands(
+            resolution,
+            config.num_layers,
+            config.num_critical,
+            config.first_cutoff,
+            config.first_stopband,
+            config.last_stopband_rel,
+            config.margin,
+            config.channel_base,
+            config.channel_max,
+        )
+        self.num_ws = config.num_layers + 2
+        self.input = FourierInput(config.w_dim, bands[0])
+        self.input_motion = Linear(v_dim, bands[0].channels, bias_init=1.0)
+        if config.fuse == "concat":
+            self.join = Linear(config.w_dim + v_dim, config.w_dim, bias_init=1.0)
+        inner = [bands[0], *bands[: config.num_layers - 1]]
+        self.layers = nn.ModuleList(
+            SynthesisLayer(a, b, config, v_dim) for a, b in zip(inner, bands[: config.num_layers], strict=True)
+        )
+        self.to_rgb = ToRGB(bands[config.num_layers - 1], config, v_dim)
+        if mask_init is None:  # image pretraining: a fixed zero
+            self.register_buffer("motion_mask", torch.zeros(1, v_dim))
+        else:
+            self.motion_mask = nn.Parameter(torch.full((1, v_dim), float(mask_init)))
+
+    def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
+        num_frames = v.shape[1]
+        v = v.flatten(0, 1) * self.motion_mask  # [N, v_dim]
+        ws = ws.repeat_interleave(num_frames, 0)  # [N, num_ws, w_dim]
+        motion = self.input_motion(v)
+        if self.fuse == "concat":
+            styles = self.join(torch.cat([ws[:, 1:], v[:, None].expand(-1, self.num_ws - 1, -1)], dim=2))
+        else:
+            styles = ws[:, 1:] + v[:, None]
+            motion = motion * self.motion_mask
+        x = self.input(ws[:, 0]) + motion[:, :, None, None]
+        for layer, w in zip(self.layers, styles.unbind(1), strict=False):
+            x = layer(x, w, v, update_emas)
+        return self.to_rgb(x, styles[:, -1], v, update_emas) * self.output_scale
+
+
+class Generator(nn.Module):
+    """z [B, z_dim], c [B, c_dim], motion_z [B, K, z_dim], times [B, T] → frames [B·T, 3, H, H].
+
+    Args:
+        c_dim: number of labels, 0 for none.
+        image_only: image pretraining; the motion mask is a fixed zero.
+    """
+
+    def __init__(self, config: StyleSVConfig, c_dim: int = 0, image_only: bool = False) -> None:
+        super().__init__()
+        g, m = config.generator, config.motion
+        self.config, self.c_dim, self.z_dim = config, c_dim, g.z_dim
+        self.motion = Motion(m, c_dim)
+        self.synthesis = Synthesis(config.resolution, g, self.motion.v_dim, None if image_only else m.mask_init)
+        self.mapping = StyleMapping(
+            g.z_dim, c_dim, g.w_dim, self.synthesis.num_ws, g.mapping_layers, w_avg_decay=g.w_avg_decay
+        )
+
+    def forward(
+        self,
+        z: Tensor,
+        c: Tensor | None,
+        motion_z: Tensor,
+        times: Tensor,
+        first_code: int | Tensor = 0,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+        update_emas: bool = False,
+    ) -> Tensor:
+        ws = self.mapping(z, c, truncation_psi, truncation_cutoff, update_emas)
+        v = self.motion(motion_z, times, c, first_code)
+        return self.synthesis(ws, v, update_emas)

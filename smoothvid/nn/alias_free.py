@@ -1,0 +1,139 @@
+"""Alias-free parts: Fourier-feature input, filtered activation and the layer schedule (Karras et al., NeurIPS 2021).
+
+The network is thought of as acting on continuous signals. Each layer has a band limit; the activation, which creates new
+frequencies, is applied at a doubled rate and the excess is filtered away, so that no layer can fold detail onto the
+pixel grid. Detail then moves with the surface it belongs to, not with the screen.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from smoothvid.nn.filters import downsampling_matrix, lowpass_taps, resample, upsampling_matrix
+from smoothvid.nn.linear_conv import SQRT2, Linear, lrelu
+
+FILTER_TAPS = 6  # per resampling factor
+ACTIVATION_CLAMP = 256.0
+
+
+@dataclass(frozen=True)
+class Band:
+    """The band limit and the sampling of one layer's output, in cycles and samples per image."""
+
+    cutoff: float
+    half_width: float
+    sampling_rate: int
+    size: int
+    channels: int
+
+
+def layer_bands(
+    resolution: int,
+    num_layers: int,
+    num_critical: int,
+    first_cutoff: float,
+    first_stopband: float,
+    last_stopband_rel: float,
+    margin: int,
+    channel_base: int,
+    channel_max: int,
+) -> list[Band]:
+    """The schedule of `num_layers` + 1 bands, geometric from the first cutoff to the pixel grid (StyleGAN3, section 3.2).
+
+    The last band is the picture's (3 channels); the last `num_critical` layers are sampled critically for sharpness.
+    """
+    last_cutoff = resolution / 2
+    last_stopband = last_cutoff * last_stopband_rel
+    bands = []
+    for i in range(num_layers + 1):
+        exponent = min(i / (num_layers - num_critical), 1.0)
+        cutoff = first_cutoff * (last_cutoff / first_cutoff) ** exponent
+        stopband = first_stopband * (last_stopband / first_stopband) ** exponent
+        rate = 2 ** math.ceil(math.log2(min(stopband * 2, resolution)))
+        size = resolution if i >= num_layers - 1 else rate + 2 * margin
+        channels = 3 if i == num_layers else round(min(channel_base / 2 / cutoff, channel_max))
+        bands.append(Band(cutoff, max(stopband, rate / 2) - cutoff, rate, size, channels))
+    return bands
+
+
+class FourierInput(nn.Module):
+    """A grid of sinusoids that a layer of w can turn and shift: w0 [N, w_dim] → [N, channels, size, size].
+
+    `transform` [3, 3] is the user's own transform of the picture plane, applied last.
+    Source: StyleGAN3, section 3.1 and appendix F.
+    """
+
+    freqs: Tensor
+    phases: Tensor
+    transform: Tensor
+
+    def __init__(self, w_dim: int, band: Band) -> None:
+        super().__init__()
+        self.band = band
+        freqs = torch.randn(band.channels, 2)
+        radii = freqs.square().sum(1, keepdim=True).sqrt()
+        freqs = freqs / (radii * radii.square().exp().pow(0.25)) * band.cutoff
+        self.register_buffer("freqs", freqs)
+        self.register_buffer("phases", torch.rand(band.channels) - 0.5)
+        self.register_buffer("transform", torch.eye(3))
+        self.weight = nn.Parameter(torch.randn(band.channels, band.channels))
+        self.affine = Linear(w_dim, 4)
+        with torch.no_grad():
+            self.affine.weight.zero_()
+            assert self.affine.bias is not None
+            self.affine.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+
+    def forward(self, w0: Tensor) -> Tensor:
+        n, rate = len(w0), self.band.sampling_rate
+        placement = self.affine(w0).float()
+        # The length of the first two numbers divides all four, the shift too.
+        cos, sin, *shift = (placement / placement[:, :2].norm(dim=1, keepdim=True)).unbind(1)
+        turn = torch.eye(3, device=w0.device).repeat(n, 1, 1)
+        turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1] = cos, -sin, sin, cos
+        move = torch.eye(3, device=w0.device).repeat(n, 1, 1)
+        move[:, 0, 2], move[:, 1, 2] = -shift[0], -shift[1]
+        transform = turn @ move @ self.transform  # [N, 3, 3]
+
+        phases = self.phases + (self.freqs @ transform[:, :2, 2:]).squeeze(2)  # [N, C]
+        freqs = self.freqs @ transform[:, :2, :2]  # [N, C, 2]
+        fade = (freqs.norm(dim=2) - self.band.cutoff) / (rate / 2 - self.band.cutoff)
+        amplitudes = (1 - fade).clamp(0, 1)  # [N, C]
+
+        # The grid holds pixel centres; beyond [−½, ½] lie the margins.
+        axis = (torch.arange(self.band.size, device=w0.device) + 0.5 - self.band.size / 2) / rate
+        cycles = freqs[:, :, 0, None, None] * axis + freqs[:, :, 1, None, None] * axis[:, None]
+        x = torch.sin((cycles + phases[:, :, None, None]) * (2 * math.pi)) * amplitudes[:, :, None, None]
+        mix = self.weight / math.sqrt(self.band.channels)
+        return torch.einsum("oc,nchw->nohw", mix, x)
+
+
+class FilteredLReLU(nn.Module):
+    """Bias, upsample, leaky ReLU, clamp, downsample: [N, C, s, s] of band `inner` → [N, C, band.size, same] of `outer`.
+
+    `in_size` counts the samples that come in, the border of the convolution before it included. Samples keep their place.
+    Source: StyleGAN3, section 3.2; the padding follows from exact sizes and centred filters.
+    """
+
+    up_matrix: Tensor
+    down_matrix: Tensor
+
+    def __init__(self, inner: Band, outer: Band, in_size: int) -> None:
+        super().__init__()
+        rate = 2 * max(inner.sampling_rate, outer.sampling_rate)
+        up, down = rate // inner.sampling_rate, rate // outer.sampling_rate
+        up_taps = lowpass_taps(FILTER_TAPS * up, inner.cutoff, inner.half_width, rate)
+        down_taps = lowpass_taps(FILTER_TAPS * down, outer.cutoff, outer.half_width, rate)
+        pad = (outer.size - 1) * down + 1 - in_size * up + len(up_taps) + len(down_taps) - 2
+        low = (pad + up) // 2
+        up_matrix = upsampling_matrix(up_taps, in_size, up, low, pad - low)
+        down_matrix = downsampling_matrix(down_taps, len(up_matrix), down)
+        self.register_buffer("up_matrix", torch.as_tensor(up_matrix, dtype=torch.float32), persistent=False)
+        self.gain, self.clamp = SQRT2, ACTIVATION_CLAMP
+        self.register_buffer("down_matrix", torch.as_tensor(np.asarray(down_matrix), dtype=torch.float32), persistent=False)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        x = resample(x + bias[:, None, None], self.up_matrix.to(x.dtype))
+        return resample(lrelu(x, self.gain, self.clamp), self.down_matrix.to(x.dtype))

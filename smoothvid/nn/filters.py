@@ -1,0 +1,69 @@
+"""Low-pass filters and resampling.
+
+A separable resampling of an image is two small matrices, one per axis: y = rows · x · columnsᵀ. Written so, padding, zero
+insertion, filtering and decimation are one banded matrix, built once and applied by the fastest routine that any
+machine has. It is also its own explanation: each output sample is a fixed weighted sum of input samples.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import scipy.signal
+import torch
+from torch import Tensor
+
+BINOMIAL_4 = (0.125, 0.375, 0.375, 0.125)
+
+
+def lowpass_taps(num_taps: int, cutoff: float, half_width: float, sampling_rate: float) -> np.ndarray:
+    """A Kaiser-windowed low-pass FIR filter of unit sum, float64 [num_taps] (StyleGAN3, appendix C.1).
+
+    Args:
+        cutoff: in cycles per image; the transition band is 2·half_width wide around it.
+        sampling_rate: of the signal it will filter, in samples per image.
+    """
+    if num_taps == 1:
+        return np.ones(1)
+    return scipy.signal.firwin(num_taps, cutoff, width=half_width * 2, fs=sampling_rate)
+
+
+def upsampling_matrix(taps: np.ndarray, in_size: int, up: int, pad_low: int, pad_high: int) -> np.ndarray:
+    """The matrix [in_size·up + pad_low + pad_high − num_taps + 1, in_size] that inserts zeros, pads and filters one axis.
+
+    Padding counts samples of the upsampled axis and may be negative (a crop). The gain is `up`, so that levels stay.
+    """
+    out_size = in_size * up + pad_low + pad_high - len(taps) + 1
+    flipped = taps[::-1] * up
+    matrix = np.zeros((out_size, in_size))
+    for row in range(out_size):
+        for column in range(in_size):
+            tap = column * up + pad_low - row
+            if 0 <= tap < len(taps):
+                matrix[row, column] = flipped[tap]
+    return matrix
+
+
+def downsampling_matrix(taps: np.ndarray, in_size: int, down: int) -> np.ndarray:
+    """The matrix [(in_size − num_taps) // down + 1, in_size] that filters one axis and keeps every `down`-th sample."""
+    out_size = (in_size - len(taps)) // down + 1
+    matrix = np.zeros((out_size, in_size))
+    for row in range(out_size):
+        matrix[row, row * down : row * down + len(taps)] = taps[::-1]
+    return matrix
+
+
+def resample(x: Tensor, matrix: Tensor) -> Tensor:
+    """Apply `matrix` [out_size, in_size] to both axes of square planes: [..., in_size, in_size] → [..., out_size, out_size]."""
+    return matrix @ x @ matrix.T
+
+
+@lru_cache(maxsize=64)
+def _blur_matrix(in_size: int, pad: int, down: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    padded = np.pad(np.eye(in_size), ((pad, pad), (0, 0)))
+    matrix = downsampling_matrix(np.array(BINOMIAL_4), in_size + 2 * pad, down) @ padded
+    return torch.as_tensor(matrix, dtype=dtype, device=device)
+
+
+def blur(x: Tensor, pad: int, down: int = 1) -> Tensor:
+    """Filter square planes with [1, 3, 3, 1]/8 on both axes: [..., H, H] → [..., (H + 2·pad − 4) // down + 1, same]."""
+    return resample(x, _blur_matrix(x.shape[-1], pad, down, x.dtype, x.device))

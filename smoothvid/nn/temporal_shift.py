@@ -1,0 +1,23 @@
+"""Temporal shift: an image network sees motion by trading channels between neighbouring frames, at no cost."""
+
+import torch
+from torch import Tensor
+
+
+def temporal_shift(x: Tensor, num_frames: int, fraction: int = 8) -> Tensor:
+    """Give the first 1/`fraction` of channels the next frame's values, the second 1/`fraction` the previous frame's.
+
+    Past the ends stand zeros. A single frame has no neighbours and is returned as it is.
+
+    Args:
+        x: [B·num_frames, C, H, W], the frames of one video together.
+    Source: Lin, Gan, Han, TSM, ICCV 2019, section 3.
+    """
+    if num_frames == 1:
+        return x
+    video = x.unflatten(0, (-1, num_frames))  # [B, T, C, H, W]
+    fold = x.shape[1] // fraction
+    blank = torch.zeros_like(video[:, :1, :fold])
+    ahead = torch.cat([video[:, 1:, :fold], blank], dim=1)
+    behind = torch.cat([blank, video[:, :-1, fold : 2 * fold]], dim=1)
+    return torch.cat([ahead, behind, video[:, :, 2 * fold :]], dim=2).flatten(0, 1)

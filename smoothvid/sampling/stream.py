@@ -1,0 +1,45 @@
+"""Endless or finite chunks of frames in constant memory, and the words a user says how long with."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from smoothvid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def parse_length(text: str, fps: float) -> int | None:
+    """Read a length, "128" frames, "5s" (2.5s, ...) or "inf", as a number of frames; None is endless.
+
+    Raises ConfigError for anything else, and for less than one frame.
+    """
+    word = text.strip().lower()
+    if word == "inf":
+        return None
+    match = re.fullmatch(r"([0-9]{1,12})|([0-9]{1,9}(?:\.[0-9]{1,9})?)s", word)
+    num_frames = 0 if match is None else int(match[1]) if match[1] else round(float(match[2]) * fps)
+    if num_frames < 1:
+        raise ConfigError(f"length {text!r}: write a number of frames (128), seconds (5s) or inf")
+    return num_frames
+
+
+def time_chunks(start: float, num_frames: int | None, step: float, chunk: int) -> Iterator["NDArray[np.float64]"]:
+    """Yield the times start, start + step, ... in chunks [T], T = chunk but for the last one.
+
+    Each time is computed from its number, so nothing adds up over a long stream.
+    """
+    first = 0
+    while num_frames is None or first < num_frames:
+        count = chunk if num_frames is None else min(chunk, num_frames - first)
+        yield start + step * np.arange(first, first + count, dtype=np.float64)
+        first += count
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Turn images in about [-1, 1] into uint8 on the CPU, same shape; values outside are clipped."""
+    return (images * 127.5 + 127.5).round().clamp(0, 255).byte().cpu()

@@ -1,0 +1,210 @@
+"""The whole model against the published system's numbers, with weights rebuilt by rule: relative error ≤ 1e-4."""
+
+import pytest
+import torch
+
+from smoothvid.models.stylesv.config import DiscriminatorConfig, GeneratorConfig, MotionConfig, StyleSVConfig
+from smoothvid.models.stylesv.discriminator import Discriminator
+from smoothvid.models.stylesv.generator import Generator
+from smoothvid.models.stylesv.motion import Motion
+from smoothvid.models.stylesv.published_names import from_published
+from smoothvid.nn.losses import r1_penalty
+
+from .parity import Variant, draw, relative_error, strided
+
+TOLERANCE = 1e-4
+GRADIENT_TOLERANCE = 2e-3  # the activation's kink turns rounding into sign flips
+
+GENERATORS = [
+    "a_g_linear_concat",
+    "b_g_bspline",
+    "c_g_bspline_bsemb",
+    "d_g_bspline_lowrank4",
+    "e_g_linear_add",
+    "e2_g_bspline_add_mask",
+    "k_g_linear_trunc_gain",
+    "l_g_image_pretrain_zero_mask",
+]
+DISCRIMINATORS = ["f_d_tsm_tmean", "g_d_concat", "h_d_tsm_concat", "i_d_image_pretrain", "j_d_tsm_tmean_r1"]
+MOTIONS = [f"m_motion_{kind}_d{d}" for kind in ("linear", "bspline", "bspline_bsemb") for d in (16, 256)]
+
+
+def motion_config(facts: dict) -> MotionConfig:
+    published = facts["config"]
+    kind = "linear" if not published["bspline"] else "bspline-embedding" if published["bs_emb"] else "bspline"
+    time = published["time_enc"]
+    return MotionConfig(
+        kind=kind,
+        distance=published["motion"]["motion_z_distance"],
+        min_period=time["min_period_len"],
+        max_period=time["max_period_len"],
+    )
+
+
+def build_generator(variant: Variant) -> Generator:
+    published, sizes = variant.facts["config"], variant.facts["constructor"]
+    config = StyleSVConfig(
+        resolution=sizes["img_resolution"],
+        motion=motion_config(variant.facts),
+        generator=GeneratorConfig(
+            fuse=published["fuse_w"],
+            low_rank=max(published["low_rank"], 0),
+            channel_base=sizes["channel_base"],
+            channel_max=sizes["channel_max"],
+        ),
+    )
+    generator = Generator(config, image_only=not published["learnable_motion_mask"])
+    generator.load_state_dict(from_published(variant.state(), config.generator.num_layers), strict=True)
+    return generator.eval()
+
+
+def build_discriminator(variant: Variant) -> Discriminator:
+    published, sizes = variant.facts["config"], variant.facts["constructor"]
+    config = StyleSVConfig(
+        resolution=sizes["img_resolution"],
+        discriminator=DiscriminatorConfig(
+            channel_base=sizes["channel_base"],
+            channel_max=sizes["channel_max"],
+            temporal_shift=published["tsm"],
+            fusion="mean" if published["tmean"] else "concat",
+            fusion_resolution=published["concat_res"],
+        ),
+    )
+    discriminator = Discriminator(config, published["sampling"]["num_frames_per_video"])
+    discriminator.load_state_dict(from_published(variant.state()), strict=True)
+    return discriminator.eval()
+
+
+def record_outputs(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Fill a dict with each child's output, by name, as it runs."""
+    outputs: dict[str, torch.Tensor] = {}
+    for name, child in module.named_modules():
+        child.register_forward_hook(lambda _m, _i, out, name=name: outputs.__setitem__(name, out))
+    return outputs
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_generator(name: str) -> None:
+    variant = Variant(name)
+    generator = build_generator(variant)
+    outputs = record_outputs(generator)
+    call = variant.facts["call_kwargs"]
+    z, motion_z, times = variant.input("z"), variant.input("motion_z"), variant.array("t").double()
+    z.requires_grad_(True)
+    motion_z.requires_grad_(True)
+    images = generator(z, None, motion_z, times, **call)
+
+    found = {"motion_v": outputs["motion"].flatten(0, 1), "img_frame0": images[:1]}
+    if "ws" in variant.arrays:
+        found["ws"] = outputs["mapping"]
+    else:
+        found["ws_all_equal"] = outputs["mapping"][:, 0]
+    first = outputs["synthesis.input"] + outputs["synthesis.input_motion"][:, :, None, None] * (
+        generator.synthesis.motion_mask[..., None, None] if generator.synthesis.fuse == "add" else 1
+    )
+    found["input_feat_s"] = first[:, ::16, ::4, ::4]
+    step = images.shape[2] // 32
+    found["img_s"] = images[:, :, ::step, ::step]
+    for i, published in enumerate(variant.facts["layer_names"]):
+        key = f"synthesis.layers.{i}" if i < len(generator.synthesis.layers) else "synthesis.to_rgb"
+        found[f"layer/{published}_s"] = strided(outputs[key], 4, 8)
+    for key, value in found.items():
+        theirs = variant.array(key)
+        error = relative_error(value.reshape(theirs.shape), theirs)
+        assert error <= TOLERANCE, f"{key}: {error:.2e}"
+    pattern = torch.from_numpy(draw("checksum_pattern", list(images.shape), variant.suffix)).double()
+    checksum = (images.detach().double() * pattern).sum((1, 2, 3))
+    scale = images.detach().double().norm() * pattern.norm() / len(images)
+    assert float((checksum - variant.array("stat/img_checksum")).abs().max() / scale) <= TOLERANCE
+
+    if "grad_z" in variant.arrays:
+        cotangent = torch.from_numpy(draw("img_cotangent", list(images.shape), variant.suffix))
+        (images * cotangent).sum().backward()
+        assert relative_error(z.grad, variant.array("grad_z")) <= GRADIENT_TOLERANCE
+        assert (
+            relative_error(motion_z.grad.norm(dim=2), variant.array("stat/grad_motion_z_norm_per_code"))
+            <= GRADIENT_TOLERANCE
+        )
+        ours = gradient_norms(generator, variant, generator.config.generator.num_layers)
+        assert relative_error(ours, variant.array("stat/grad_norms")) <= GRADIENT_TOLERANCE
+
+    if "ema_w_avg_after" in variant.arrays:
+        with torch.no_grad():
+            generator(z, None, motion_z, times, update_emas=True, **call)
+            after = generator(z, None, motion_z, times, **call)
+        assert relative_error(generator.mapping.w_avg, variant.array("ema_w_avg_after")) <= TOLERANCE
+        for i, published in enumerate(variant.facts["layer_names"]):
+            layer = [*generator.synthesis.layers, generator.synthesis.to_rgb][i]
+            theirs = variant.array(f"ema_magnitude_after/{published}")
+            assert relative_error(layer.conv.magnitude_ema, theirs) <= TOLERANCE
+        theirs = variant.array("img_after_ema_s")
+        assert relative_error(after[:, :, ::step, ::step], theirs) <= TOLERANCE
+
+
+def gradient_norms(module: torch.nn.Module, variant: Variant, num_layers: int | None) -> torch.Tensor:
+    """Norms of the module's gradients in the published order of names; zero where there is no gradient."""
+    names = variant.facts["grad_norm_names"]
+    labels = {name: torch.full((1,), float(i)) for i, name in enumerate(names)}
+    ours = {key: int(label) for key, label in from_published(labels, num_layers).items() if "low_rank_gain" not in key}
+    norms = torch.zeros(len(names), dtype=torch.float64)
+    for key, parameter in module.named_parameters():
+        if key in ours and parameter.grad is not None:
+            norms[ours[key]] = parameter.grad.double().norm()
+    return norms
+
+
+@pytest.mark.parametrize("name", MOTIONS)
+def test_motion(name: str) -> None:
+    variant = Variant(name)
+    motion = Motion(motion_config(variant.facts))
+    renamed = from_published(variant.state(), num_layers=14)
+    motion.load_state_dict({key.removeprefix("motion."): value for key, value in renamed.items()}, strict=True)
+    motion_z = variant.input("motion_z")
+    grid, selected = variant.array("t_grid").double(), variant.array("t_sel").double()
+    with torch.no_grad():
+        v_grid = motion(motion_z[:1], grid[None])[0, :, ::16]
+        v_selected = motion(motion_z, selected.expand(2, -1))
+    assert relative_error(v_grid, variant.array("motion_v_grid_dims_step16")) <= TOLERANCE
+    assert relative_error(v_selected, variant.array("motion_v_sel")) <= TOLERANCE
+    # The same codes read through the smallest window that holds them give the same motion.
+    first, count = motion.code_range(selected.expand(2, -1)[:, -3:])
+    window = motion_z[:, int(first[0]) : int(first[0]) + count]
+    with torch.no_grad():
+        v_window = motion(window, selected.expand(2, -1)[:, -3:], first_code=first)
+    assert relative_error(v_window, v_selected[:, -3:]) <= 1e-6
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_discriminator(name: str) -> None:
+    variant = Variant(name)
+    discriminator = build_discriminator(variant)
+    outputs = record_outputs(discriminator)
+    images, times = variant.input("img"), variant.array("t").double()
+    images.requires_grad_(True)
+    logits = discriminator(images, times)
+    found = {"logits": logits}
+    if "time_diff_embedding" in variant.arrays:
+        found["time_diff_embedding"] = outputs["gap_encoding"]
+    if "cmap" in variant.arrays and discriminator.condition is not None:
+        found["cmap"] = outputs["condition"]
+    for resolution in discriminator.blocks:
+        found[f"block/b{resolution}_s"] = strided(outputs[f"blocks.{resolution}"], 4, 4)
+    for key, value in found.items():
+        theirs = variant.array(key)
+        error = relative_error(value.reshape(theirs.shape), theirs)
+        assert error <= TOLERANCE, f"{key}: {error:.2e}"
+
+    if "r1_penalty_per_frame" in variant.arrays or "stat/r1_penalty_per_frame" in variant.arrays:
+        prefix = "" if "r1_penalty_per_frame" in variant.arrays else "stat/"
+        gamma = variant.facts["r1_gamma"]
+        penalty = r1_penalty(logits, images)  # [N]
+        assert relative_error(penalty, variant.array(f"{prefix}r1_penalty_per_frame").reshape(-1)) <= TOLERANCE
+        per_video = penalty.reshape(len(logits), -1).mean(1) * gamma / 2
+        assert relative_error(per_video, variant.array(f"{prefix}r1_loss_per_video").reshape(-1)) <= TOLERANCE
+        per_video.mean().backward(retain_graph=True)
+        ours = gradient_norms(discriminator, variant, None)
+        assert relative_error(ours, variant.array("stat/r1_param_grad_norms")) <= GRADIENT_TOLERANCE
+        discriminator.zero_grad()
+        torch.nn.functional.softplus(-logits).mean().backward()
+        ours = gradient_norms(discriminator, variant, None)
+        assert relative_error(ours, variant.array("stat/real_loss_param_grad_norms")) <= GRADIENT_TOLERANCE
