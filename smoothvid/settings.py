@@ -76,13 +76,17 @@ def from_dict(cls: type[T], data: Mapping[str, Any], where: str = "") -> T:
         if key not in fields:
             raise ConfigError(f"{_join(where, key)}: no such setting; {suggest(key, fields)}")
     for name, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and name not in data:
+        if name not in data and _default(field) is dataclasses.MISSING:
             raise ConfigError(f"{_join(where, name)}: needs a value ({_describe(hints[name])})")
-    values = {key: _convert(hints[key], value, _join(where, key)) for key, value in data.items()}
+    values = {}
+    for key, value in data.items():
+        default = _default(fields[key])
+        if dataclasses.is_dataclass(default) and isinstance(value, Mapping):
+            value = merge(to_dict(default), value)  # this section's own defaults, not those of its class
+        values[key] = _convert(hints[key], value, _join(where, key))
     try:
         return cls(**values)
-    except ValueError as error:
+    except (ValueError, ConfigError) as error:  # from __post_init__, which does not know where it stands
         raise ConfigError(f"{where}: {error}" if where else str(error)) from None
 
 
@@ -96,6 +100,10 @@ def suggest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=1)
     return f"did you mean {close[0]}?" if close else f"there is {', '.join(names) or 'none'}"
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _parse_value(text: str) -> Any:
@@ -124,7 +132,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value
     if hint is float and type(value) is int:
         return float(value)
-    if hint is Any or (hint in _PLAIN and type(value) is hint):
+    if hint is Any or (hint in _PLAIN and type(value) is hint and value == value):  # nan is no value to train with
         return value
     raise ConfigError(f"{where}: must be {_describe(hint)}, got {_show(value)}")
 

@@ -164,6 +164,7 @@ def test_import_smoothvid_is_light() -> None:
 def test_public_names_load_and_unknown_ones_do_not() -> None:
     import smoothvid
 
+    assert dir(smoothvid) == sorted(smoothvid.__all__) == sorted([*smoothvid._HOMES, "__version__"])
     for name in smoothvid.__all__:
         assert getattr(smoothvid, name) is not None
     assert smoothvid.load.__name__ == "load_model"

@@ -25,6 +25,8 @@ class Motion:
 class Settings:
     name: str
     motion: Motion = Motion()
+    slow: Motion = Motion(kind="linear", spacing=64.0)
+    made: Motion = dataclasses.field(default_factory=lambda: Motion(degree=5))
     teacher: Motion | None = None
     sizes: tuple[int, ...] = (4, 8)
     betas: tuple[float, float] = (0.0, 0.99)
@@ -47,6 +49,8 @@ def test_defaults_stay_where_nothing_is_said() -> None:
     [
         ({"motion": {"kind": "linear", "degree": 3}}, {"motion": Motion(kind="linear", degree=3)}),
         ({"motion": {"spacing": 8}}, {"motion": Motion(spacing=8.0)}),
+        ({"slow": {"degree": 1}}, {"slow": Motion(kind="linear", spacing=64.0, degree=1)}),
+        ({"made": {"kind": "linear"}}, {"made": Motion(kind="linear", degree=5)}),
         ({"teacher": {"degree": 1}}, {"teacher": Motion(degree=1)}),
         ({"teacher": "none"}, {"teacher": None}),
         ({"sizes": [4, 8, 16]}, {"sizes": (4, 8, 16)}),
@@ -80,6 +84,7 @@ def test_numbers_arrive_in_the_type_of_their_field() -> None:
         ({"motion": {"degree": 2.0}}, r"motion\.degree: must be a whole number, got 2\.0"),
         ({"motion": {"degree": True}}, r"motion\.degree: must be a whole number, got true"),
         ({"motion": {"spacing": "8"}}, r"motion\.spacing: must be a number, got '8'"),
+        ({"motion": {"spacing": float("nan")}}, r"motion\.spacing: must be a number, got nan"),
         ({"motion": {"spacing": True}}, r"motion\.spacing: must be a number, got true"),
         ({"motion": {"degree": 0}}, r"motion: degree must be at least 1, got 0"),
         ({"motion": 3}, r"motion: must be a table of settings"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 10.0  # progress where there is no terminal to draw a bar on
 RATE_WINDOW = 30.0  # seconds over which the rate is measured, so that a slow start is soon forgotten
+SECONDS_BETWEEN_MARKS = 0.1  # how fine the window slides; bounds what it has to remember
 
 quiet = False
 debug = False
@@ -103,6 +104,8 @@ class Meter:
         now = self.clock()
         self.done += amount
         self.note = note or self.note
+        if len(self.marks) > 1 and self.marks[-1][0] - self.marks[-2][0] < SECONDS_BETWEEN_MARKS:
+            self.marks.pop()
         self.marks.append((now, self.done))
         while len(self.marks) > 2 and self.marks[1][0] <= now - RATE_WINDOW:
             self.marks.popleft()
@@ -115,9 +118,10 @@ class Meter:
     def text(self) -> str:
         """For example `120/1000 frames, 35.2 frames/s, 0:00:25 left, loss 0.31`."""
         rate = self.rate()
-        parts = [f"{self.done:g}" + (f"/{self.total:g}" if self.total is not None else "") + f" {self.unit}"]
+        parts = [f"{self.done:.10g}" + (f"/{self.total:.10g}" if self.total is not None else "") + f" {self.unit}"]
         if rate:
-            parts.append(f"{rate:.3g} {self.unit}/s" if rate >= 1 else f"{1 / rate:.3g} s/{self.unit}")
+            seconds, name = next(((n, name) for n, name in ((1, "s"), (60, "min")) if rate * n >= 1), (3600, "h"))
+            parts.append(f"{rate * seconds:.3g} {self.unit}/{name}")
             if self.total is not None and self.done < self.total:
                 left = round((self.total - self.done) / rate)
                 parts.append(f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
@@ -130,7 +134,7 @@ def _lines(label: str, meter: Meter) -> Advance:
     def advance(amount: float = 1, note: str = "") -> None:
         nonlocal last
         meter.advance(amount, note)
-        if meter.clock() - last >= SECONDS_BETWEEN_LINES:
+        if meter.clock() - last >= SECONDS_BETWEEN_LINES and meter.done != meter.total:
             last = meter.clock()
             say(f"{label}: {meter.text()}")
 

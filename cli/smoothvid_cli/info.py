@@ -1,6 +1,7 @@
 """`smoothvid info`: say what a path is."""
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,27 +93,11 @@ def _describe_model(path: Path) -> dict[str, Any]:
             shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: not a readable model file ({error})") from None
-    return {
-        "bytes": path.stat().st_size,
-        "tensors": len(shapes),
-        "parameters": sum(_product(shape) for shape in shapes),
-        **{key: _from_json(value) for key, value in metadata.items()},
-    }
-
-
-def _product(shape: list[int]) -> int:
-    size = 1
-    for side in shape:
-        size *= side
-    return size
-
-
-def _from_json(text: str) -> Any:
-    """Metadata holds text only; what is JSON in it (numbers, the config) is read."""
+    size = {"bytes": path.stat().st_size, "tensors": len(shapes), "parameters": sum(map(math.prod, shapes))}
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        return {**size, **json.loads(metadata.pop("smoothvid", "{}")), **metadata}
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: its description is broken ({error}); make or fetch the file again") from None
 
 
 def _flatten(facts: dict[str, Any], above: str = "") -> list[tuple[str, Any]]:

@@ -1,7 +1,8 @@
 """`smoothvid interpolate`: walks between contents while the motion goes on."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,6 +18,9 @@ from smoothvid_cli.output import (
     frames_at_a_time,
     write_videos,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def interpolate(
@@ -70,26 +74,12 @@ def interpolate(
     model.check_label(label)
     rate = fps or model.fps
     num_frames = round(len(numbers) * frames_per_step) if length is None else parse_length(length, rate)
-    timing = {
-        "num_frames": num_frames,
-        "start": start,
-        "step": model.fps / rate / slowmo,
-        "chunk": frames_at_a_time(model),
-    }
-    if grid:
-        make = partial(content_motion_grid, model, numbers, truncation_psi=truncation, label=label, **timing)
-    else:
-        make = partial(
-            walk,
-            model,
-            numbers,
-            frames_per_step=frames_per_step,
-            hold=hold,
-            held_seed=seed,
-            truncation_psi=truncation,
-            label=label,
-            **timing,
-        )
+    step, chunk = model.fps / rate / slowmo, frames_at_a_time(model)
+
+    walking = partial(walk, frames_per_step=frames_per_step, hold=hold, held_seed=seed)
+    source: Callable[..., Iterator[Tensor]] = content_motion_grid if grid else walking
+    timing = {"num_frames": num_frames, "start": start, "step": step, "chunk": chunk}
+    make = partial(source, model, numbers, truncation_psi=truncation, label=label, **timing)
     video = Video(out=out, seeds=numbers, num_frames=num_frames, fps=rate, make=make)
     write_videos([video], pipe=pipe, force=force, dry_run=dry_run, as_json=as_json)
 

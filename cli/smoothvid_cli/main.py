@@ -32,7 +32,7 @@ COMMANDS = {
 # longer names that work too, without a line in the help
 ALIASES = {"prepare-data": "prepare", "pretrain-image": "pretrain", "train-video": "train", "evaluate": "eval"}
 
-# TODO(lead): drop this line once every module above exists, so that a missing one is an error again.
+# TODO: drop these two lines once every module above exists, so that a missing one is an error again.
 COMMANDS = {name: module for name, module in COMMANDS.items() if importlib.util.find_spec(f"smoothvid_cli.{module}")}
 ALIASES = {alias: name for alias, name in ALIASES.items() if name in COMMANDS}
 

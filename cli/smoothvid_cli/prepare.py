@@ -29,7 +29,7 @@ def prepare(
         typer.Option(metavar="N", help="Resample to this rate by time stamps; by default sources keep their own."),
     ] = None,
     crop: Annotated[
-        Literal["center", "fit"], typer.Option(help="Cut the central square, or fit the whole frame between black bars.")
+        Literal["center", "fit"], typer.Option(help="The central square, or all of it between black bars.")
     ] = "center",
     min_frames: Annotated[int, typer.Option(metavar="N", help="Skip videos and scenes with fewer frames.")] = 16,
     scene_cuts: Annotated[bool, typer.Option(help="Split at hard cuts, so that no video spans two scenes.")] = True,
@@ -129,8 +129,9 @@ def _print_report(report: "PrepareReport", as_json: bool, dry_run: bool) -> None
         console.say(f"warning: {warning}")
     ignored = f", {report.ignored} other files ignored" if report.ignored else ""
     would = "would be " if dry_run else ""
-    console.say(
-        f"{report.used} {would}used, {report.skipped} skipped{ignored}: {report.num_videos} videos, "
-        f"{report.num_frames} frames of {report.resolution}x{report.resolution} at {report.fps:g} fps"
-        + ("" if dry_run or not report.used else f" in {report.out}")
+    made = (
+        f": {report.num_videos} videos, {report.num_frames} frames of {report.resolution}x{report.resolution} "
+        f"at {report.fps:g} fps"
     )
+    where = "" if dry_run else f" in {report.out}"
+    console.say(f"{report.used} {would}used, {report.skipped} skipped{ignored}" + (made + where if report.used else ""))

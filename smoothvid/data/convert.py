@@ -6,6 +6,7 @@ A part appears under its name only when whole, so parts that exist need not be m
 import io
 import json
 import os
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,12 +20,15 @@ from smoothvid.data.prepare_settings import PrepareSettings
 from smoothvid.data.resize import to_square
 from smoothvid.data.scene_cuts import MotionTrace
 from smoothvid.data.sources import Source
+from smoothvid.data.supervisor import tell_parent
 from smoothvid.data.video_io import MAX_PIXELS, VideoInfo, probe_video, read_video
 from smoothvid.errors import DataError
 
 OUTCOME_NAME = "outcome.json"
 MAX_VIDEO_FRAMES = 16_384  # of one video in a dataset; longer scenes become several videos
 FRAME_FOLDER_FPS = 25.0  # frame folders do not say
+_MAX_STRETCH = 50  # time stamps over that many times the usual length are damage, not a variable rate
+_SECONDS_BETWEEN_NOTES = 1.0
 _SAME_RATE = 0.005  # rates this close (relative) are one rate: 29.97 announced as 30
 
 
@@ -103,13 +107,16 @@ def inspect(source: Source, settings: PrepareSettings) -> Outcome:
 def frame_copies(info: VideoInfo, fps: float) -> np.ndarray:
     """How often each frame of a video is taken for a rate of fps: int [N].
 
-    At each time of the new rate the last frame that has begun is taken; a video that has that rate already is unchanged.
+    At each time of the new rate the last frame that has begun is taken; a video of that rate is left as it is.
     """
     if info.constant_rate and abs(info.fps - fps) <= _SAME_RATE * fps:
         return np.ones(len(info.times), int)
     step = 1.0 / info.fps
+    seconds = float(info.times[-1] - info.times[0])
+    if seconds > _MAX_STRETCH * step * len(info.times):
+        raise DataError(f"its time stamps are broken ({len(info.times)} frames over {seconds:.0f} s)")
     tolerance = 0.25 * step  # time stamps are rounded: a frame due at 66.67 ms may be stamped 67
-    count = max(1, round((info.times[-1] + step - info.times[0]) * fps))
+    count = max(1, round((seconds + step) * fps))
     grid = info.times[0] + np.arange(count) / fps
     return np.bincount(np.searchsorted(info.times, grid + tolerance, side="right") - 1, minlength=len(info.times))
 
@@ -127,19 +134,24 @@ def _fill(archive: zipfile.ZipFile, source: Source, settings: PrepareSettings) -
             info = probe_video(source.path)
             _check_size(info.width, info.height, settings)
             fps = settings.fps or info.fps
+            notes += [] if info.constant_rate else ["variable frame rate, resampled"]
             frames = _video_frames(source, info, fps)
         elif source.kind == "frames":
             frames = _folder_frames(source, settings, fps)
         else:
             fps, label, frames = _world_frames(source, settings)
-        for time, copies, frame in frames:
+        said = time.monotonic()
+        for start, copies, frame in frames:
             square = to_square(frame, settings.resolution, settings.crop)
             starts.append(len(times))
             trace.add(square)
             data = _encode(square, settings)
             for copy in range(min(copies, settings.max_frames - len(times))):
                 write_zip_entry(archive, f"{len(times):06d}{frame_suffix(settings)}", data)
-                times.append(time + copy / fps)
+                times.append(start + copy / fps)
+            if time.monotonic() > said + _SECONDS_BETWEEN_NOTES:
+                said = time.monotonic()
+                tell_parent(f"{len(times)} frames")
             if len(times) == settings.max_frames:
                 notes.append(f"only its first {settings.max_frames} frames are taken")
                 break
@@ -188,20 +200,18 @@ def _pieces(first: int, last: int, min_frames: int) -> Iterator[tuple[int, int]]
 def _video_frames(source: Source, info: VideoInfo, fps: float) -> Iterator[tuple[float, int, np.ndarray]]:
     copies = frame_copies(info, fps)
 
-    def copies_at(time: float) -> int:
-        return int(copies[max(0, int(np.searchsorted(info.times, time + 1e-6, side="right")) - 1)])
+    def copies_at(start: float) -> int:
+        return int(copies[max(0, int(np.searchsorted(info.times, start + 1e-6, side="right")) - 1)])
 
-    for time, frame in read_video(source.path, wanted=lambda time: copies_at(time) > 0):
-        yield time, copies_at(time), frame
+    for start, frame in read_video(source.path, wanted=lambda start: copies_at(start) > 0):
+        yield start, copies_at(start), frame
 
 
 def _folder_files(source: Source) -> list[str]:
     return FolderFrames(Path(source.path)).index.get(".", [])
 
 
-def _folder_frames(
-    source: Source, settings: PrepareSettings, fps: float
-) -> Iterator[tuple[float, int, np.ndarray]]:
+def _folder_frames(source: Source, settings: PrepareSettings, fps: float) -> Iterator[tuple[float, int, np.ndarray]]:
     for number, name in enumerate(_folder_files(source)):
         try:
             with Image.open(Path(source.path) / name, formats=("JPEG", "PNG")) as image:

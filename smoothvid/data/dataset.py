@@ -123,7 +123,7 @@ def open_dataset(path: str | Path) -> VideoDataset:
 
     Args:
         path: a folder with dataset.json; or a .zip or folder in which every folder of JPEG or PNG files is a video
-            (labels are the names of the outermost folders when videos lie two levels deep; the rate is taken as 25 fps).
+            (labels are the names of the outermost folders when videos lie two levels deep; 25 fps is assumed).
 
     Raises:
         DataError: nothing usable is there, or the index and the files do not fit together.
@@ -198,7 +198,7 @@ def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
     first = videos[0].name
     width, height = _image_size(store.read(first, 0), f"{first} in {path}")
     if width != height:
-        raise DataError(f"{path} holds frames of {width}x{height}; square ones are needed. Use: smoothvid prepare {path}")
+        raise DataError(f"{path} holds frames of {width}x{height}, not square; `smoothvid prepare` makes folders so.")
     return VideoDataset(path, width, UNKNOWN_FPS, videos, {path.name: store})
 
 

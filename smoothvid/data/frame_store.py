@@ -1,6 +1,6 @@
 """Reading single frame files out of zip archives and folders, without unpacking and without trusting them.
 
-A store holds videos by name; each is a row of JPEG or PNG files in one folder. Opening reads the table of contents only.
+A store holds videos by name; each is a row of JPEG or PNG files in one folder. Opening reads the index only.
 """
 
 import os

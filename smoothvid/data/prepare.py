@@ -23,7 +23,7 @@ from smoothvid.data.dataset import INDEX_NAME, VideoRecord
 from smoothvid.data.prepare_settings import PrepareSettings
 from smoothvid.data.shards import flush_to_disk, write_index, write_shards
 from smoothvid.data.sources import Source, find_sources
-from smoothvid.data.supervisor import JobFailed, run_jobs
+from smoothvid.data.supervisor import JobFailed, JobNote, run_jobs
 from smoothvid.errors import DataError
 
 __all__ = ["NothingUsable", "PrepareReport", "PrepareRow", "PrepareSettings", "prepare"]
@@ -97,7 +97,7 @@ def prepare(
 
     Without `settings.fps`, sources of constant rate keep every frame, sources of variable rate are resampled by their
     time stamps to one over their median step, and the dataset's rate is the one most frames have. With it, every source
-    is resampled by time stamps. Call this from scripts under `if __name__ == "__main__":`, as child processes are started.
+    is resampled by time stamps.
 
     Args:
         sources: paths, or "synthetic:drive", "synthetic:sky", "synthetic:shapes".
@@ -121,7 +121,7 @@ def prepare(
         return _report(out, found, outcomes, ignored, settings)
     _check_out(out, force)
     partial = out.with_name(f".{out.name}.partial")
-    with _only_one(partial):
+    with _write_errors_told(partial), _only_one(partial):
         parts = [partial / "parts" / f"{_part_key(source, settings)}.zip" for source in found]
         outcomes = _convert_all(found, parts, settings, tell)
         report = _report(out, found, outcomes, ignored, settings)
@@ -149,7 +149,9 @@ def _convert_all(
     parts[0].parent.mkdir(exist_ok=True)
     for unfinished in parts[0].parent.glob("*.tmp"):
         unfinished.unlink()
-    known = {number: outcome for number, part in enumerate(parts) if (outcome := load_outcome(part))}
+    known: dict[int, Outcome | JobFailed] = {
+        number: outcome for number, part in enumerate(parts) if (outcome := load_outcome(part))
+    }
     todo = [number for number in range(len(found)) if number not in known]
     if known:
         tell(len(known), len(found), f"going on after {len(known)} of {len(found)}")
@@ -158,7 +160,7 @@ def _convert_all(
     def tell_after(done: int, total: int, message: str) -> None:
         tell(len(known) + done, len(found), message)
 
-    made = _run([found[number] for number in todo], jobs, convert, settings, tell_after)
+    made: list[Outcome | JobFailed] = _run([found[number] for number in todo], jobs, convert, settings, tell_after)
     known |= dict(zip(todo, made, strict=True))
     return [known[number] for number in range(len(found))]
 
@@ -172,6 +174,11 @@ def _run(
 ) -> list[Outcome | JobFailed]:
     outcomes: dict[int, Outcome | JobFailed] = {}
     for number, outcome in run_jobs(function, jobs, min(settings.workers, max(1, len(jobs))), settings.timeout):
+        if isinstance(outcome, JobNote):
+            tell(len(outcomes), len(jobs), f"{sources[number].shown}, {outcome.text}")
+            continue
+        if isinstance(outcome, JobFailed) and outcome.system:
+            raise OSError(0, outcome.reason)
         outcomes[number] = outcome
         tell(len(outcomes), len(jobs), sources[number].shown)
     return [outcomes[number] for number in range(len(jobs))]
@@ -189,8 +196,8 @@ def _report(
     warnings = []
     if frames_at and max(frames_at) > 1.05 * min(frames_at):
         warnings.append(
-            f"The sources have rates from {min(frames_at):g} to {max(frames_at):g} frames per second; the dataset takes "
-            f"{fps:g}, at which others play too fast or too slow. Use --fps to resample them all."
+            f"The sources have rates from {min(frames_at):g} to {max(frames_at):g} frames per second; the dataset "
+            f"takes {fps:g}, at which others play too fast or too slow. Use --fps to resample them all."
         )
     static = sum("static" in row.reason for row in rows if row.frames)
     if static:
@@ -209,7 +216,7 @@ def _row(source: Source, outcome: Outcome | JobFailed) -> PrepareRow:
 def _records(
     found: list[Source], outcomes: Sequence[Outcome | JobFailed], parts: list[Path]
 ) -> Iterator[tuple[VideoRecord, Path, int]]:
-    """A record for every video, with its part and its first frame there. A single label would say nothing: it is dropped."""
+    """A record for every video, with its part and its first frame there. A lone label says nothing and is dropped."""
     used = [
         (source, outcome, part)
         for source, outcome, part in zip(found, outcomes, parts, strict=True)
@@ -258,14 +265,27 @@ def _check_out(out: Path, force: bool) -> None:
 
 
 @contextlib.contextmanager
+def _write_errors_told(partial: Path) -> Iterator[None]:
+    """A full disk must stop everything; it is nothing that a source is to be skipped for."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{partial} cannot be written ({error.strerror or error}). When that is mended, the same command goes on."
+        ) from error
+
+
+@contextlib.contextmanager
 def _only_one(partial: Path) -> Iterator[None]:
     """Keep two runs from working in one folder; the lock vanishes with its process, however that ends."""
     partial.mkdir(parents=True, exist_ok=True)
     with open(partial / "lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise DataError(f"Another run is at work in {partial}. Wait for it, or give another --out.") from error
+        except OSError:  # a file system without locks
+            pass
         yield
 
 

@@ -23,9 +23,9 @@ def to_square(frame: np.ndarray, resolution: int, crop: Crop) -> np.ndarray:
     width, height = image.size
     if crop == "center":
         side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
-        return np.asarray(image.resize((resolution, resolution), Image.Resampling.BICUBIC, box=box))
+        left, top = (width - side) // 2, (height - side) // 2
+        central = image.crop((left, top, left + side, top + side))
+        return np.asarray(central.resize((resolution, resolution), Image.Resampling.BICUBIC))
     scale = resolution / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     square = Image.new("RGB", (resolution, resolution))

@@ -20,7 +20,8 @@ class MotionTrace:
 
     def __init__(self) -> None:
         self._first: np.ndarray | None = None
-        self._before: list[np.ndarray] = []  # the last two thumbnails
+        self._last: np.ndarray | None = None
+        self._patterns: list[np.ndarray] = []  # of the last two frames
         self._changes: list[float] = []  # mean absolute difference of each frame from the one before
         self._likeness: list[float] = []  # correlation with the frame before
         self._likeness_two: list[float] = []  # correlation with the frame before that
@@ -30,15 +31,16 @@ class MotionTrace:
         """Take in the next frame: uint8 [H, W, 3]."""
         small = Image.fromarray(frame).resize((_SIDE, _SIDE), Image.Resampling.BOX)
         thumbnail = np.asarray(small, np.float32)
-        if self._first is None:
-            self._first = thumbnail
-        before = self._before[-1] if self._before else thumbnail
-        two_before = self._before[0] if self._before else thumbnail
-        self._changes.append(float(np.abs(thumbnail - before).mean()))
-        self._likeness.append(_correlation(thumbnail, before))
-        self._likeness_two.append(_correlation(thumbnail, two_before))
+        pattern = _pattern(thumbnail)
+        if self._first is None or self._last is None:
+            self._first = self._last = thumbnail
+            self._patterns = [pattern, pattern]
+        self._changes.append(float(np.abs(thumbnail - self._last).mean()))
+        self._likeness.append(float(pattern @ self._patterns[1]))
+        self._likeness_two.append(float(pattern @ self._patterns[0]))
         self._farthest = max(self._farthest, float(np.abs(thumbnail - self._first).max()))
-        self._before = [before, thumbnail]
+        self._last = thumbnail
+        self._patterns = [self._patterns[1], pattern]
 
     def cuts(self) -> list[int]:
         """Numbers of the frames that begin a new scene (never 0)."""
@@ -60,9 +62,9 @@ class MotionTrace:
         return len(self._changes) > 1 and self._farthest < _STILL
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two thumbnails' brightness; 0 when one of them is a flat colour."""
-    grey_a, grey_b = a.mean(axis=2), b.mean(axis=2)
-    grey_a, grey_b = grey_a - grey_a.mean(), grey_b - grey_b.mean()
-    norm = float(np.sqrt((grey_a**2).sum() * (grey_b**2).sum()))
-    return float((grey_a * grey_b).sum()) / norm if norm > 1.0 else 0.0
+def _pattern(thumbnail: np.ndarray) -> np.ndarray:
+    """Brightness with mean 0 and norm 1, so that products are correlations; all 0 for a flat colour."""
+    grey = thumbnail.sum(axis=2).ravel()
+    grey -= grey.sum() / grey.size
+    norm = float(np.sqrt(grey @ grey))
+    return grey / norm if norm > 1.0 else np.zeros_like(grey)

@@ -33,7 +33,7 @@ class Source:
 
 
 def find_sources(given: Sequence[str | Path], settings: PrepareSettings) -> tuple[list[Source], int]:
-    """Everything to be prepared, in a fixed order, and the number of files that were passed over because they are no videos.
+    """Everything to be prepared, in a fixed order, and the number of files passed over because they are no videos.
 
     The immediate sub-folders of a given folder become labels when two or more of them hold videos.
 

@@ -5,8 +5,10 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
 import time
+import types
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,9 +20,26 @@ MEMORY_LIMIT = 4 << 30  # bytes of address space per worker: enough to decode 8K
 
 @dataclass(frozen=True)
 class JobFailed:
-    """A job that did not return: why, in a few words."""
+    """A job that did not return: why, in a few words. system: files could not be written, so the next will fail too."""
 
     reason: str
+    system: bool = False
+
+
+@dataclass(frozen=True)
+class JobNote:
+    """What a job under way says about how far it is."""
+
+    text: str
+
+
+_parent: Connection | None = None  # set in workers
+
+
+def tell_parent(text: str) -> None:
+    """Say how far a job is; outside of workers nobody listens."""
+    if _parent is not None:
+        _parent.send(JobNote(text))
 
 
 class _Worker:
@@ -28,7 +47,8 @@ class _Worker:
         context = multiprocessing.get_context("forkserver")  # forks that inherit neither threads nor open files
         self.connection, child = context.Pipe()
         self.process = context.Process(target=_work, args=(child, function, memory), daemon=True)
-        self.process.start()
+        with _main_hidden():
+            self.process.start()
         child.close()
         self.job = -1
         self.deadline = 0.0
@@ -56,8 +76,8 @@ def run_jobs(
         memory: bytes of address space a worker may use.
 
     Yields:
-        (number of the job, what the function returned or a JobFailed), as they come. All children are gone when
-        the iterator is closed or an exception, KeyboardInterrupt included, passes through it.
+        (number of the job, what the function returned or a JobFailed), as they come; before that perhaps some
+        (number, JobNote). All children are gone when the iterator is closed or an exception passes through it.
     """
     waiting = deque(range(len(jobs)))
     idle: list[_Worker] = []
@@ -72,11 +92,11 @@ def run_jobs(
                     worker.connection.send(jobs[worker.job])
             first_deadline = min(worker.deadline for worker in busy.values())
             ready = wait(list(busy), max(0.0, first_deadline - time.monotonic()))
-            for connection in ready:
-                worker = busy.pop(connection)  # type: ignore[arg-type]
+            for worker in [busy[connection] for connection in busy if connection in ready]:
                 result, usable = _receive(worker)
-                if usable:
-                    idle.append(worker)
+                if not isinstance(result, JobNote):
+                    del busy[worker.connection]
+                    idle += [worker] if usable else []
                 yield worker.job, result
             for worker in [w for w in busy.values() if w.deadline <= time.monotonic()]:
                 del busy[worker.connection]
@@ -105,8 +125,21 @@ def _receive(worker: _Worker) -> tuple[Any, bool]:
     return result, True
 
 
+@contextlib.contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep children from importing the caller's script again: they need nothing of it, and it may not be guarded."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _work(connection: Connection, function: Callable[..., Any], memory: int) -> None:
     """Body of a worker: jobs come in, results go out, and any failure is its end."""
+    global _parent
+    _parent = connection
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(ValueError, OSError):  # not every system lets this limit be set
@@ -118,6 +151,8 @@ def _work(connection: Connection, function: Callable[..., Any], memory: int) -> 
                 result = function(*job)
             except MemoryError:
                 result = JobFailed(f"needs more than {memory / 2**30:.1f} GiB of memory")
+            except OSError as error:
+                result = JobFailed(error.strerror or str(error), system=True)
             except Exception as error:
                 result = JobFailed(f"{type(error).__name__}: {error}")
             connection.send(result)

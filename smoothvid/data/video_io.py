@@ -61,7 +61,7 @@ def read_video(
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Decode a video file frame by frame on one thread, holding one frame at a time.
 
-    Rotation metadata and pixel shape are applied, transparency is laid over black, and any pixel format becomes 8-bit RGB.
+    Rotation and pixel shape are applied, transparency is laid over black, and any pixel format becomes 8-bit RGB.
     AVI files carry no usable time stamps; their frames are counted at the rate of the stream.
 
     Args:
@@ -149,7 +149,7 @@ def _shown(frame: av.VideoFrame, pixel_aspect: float) -> np.ndarray:
         rgba = frame.reformat(format="rgba", threads=1).to_ndarray()
         image = (rgba[..., :3].astype(np.uint16) * rgba[..., 3:] // 255).astype(np.uint8)
     else:
-        image = frame.reformat(format="rgb24", threads=1).to_ndarray()
+        image = frame.reformat(format="rgb24", threads=1).to_ndarray().astype(np.uint8, copy=False)
     if pixel_aspect != 1.0:
         width = max(1, round(image.shape[1] * pixel_aspect))
         image = np.asarray(Image.fromarray(image).resize((width, image.shape[0]), Image.Resampling.BICUBIC))

@@ -1,0 +1,1 @@
+"""How close generated videos come to real ones."""

@@ -51,11 +51,11 @@ class Moments:
 def frechet_distance(a: Moments, b: Moments) -> float:
     """Squared distance of the means + trace(A + B - 2 (A B)^(1/2)) for the covariances A and B.
 
-    The eigenvalues of A B are those of the symmetric A^(1/2) B A^(1/2), so two symmetric eigenvalue problems are enough,
-    and covariances of any rank are fine.
+    With A = R R^T, the eigenvalues of A B are those of the symmetric R^T B R: two symmetric eigenvalue problems are
+    enough, and covariances of any rank are fine.
     """
     values, vectors = np.linalg.eigh(a.cov)
-    root = vectors * np.sqrt(values.clip(min=0))  # root @ root.T = A
+    root = vectors * np.sqrt(values.clip(min=0))  # R, with R R^T = A
     product = np.linalg.eigvalsh(root.T @ b.cov @ root)
     shift = a.mean - b.mean
     spread = np.trace(a.cov) + np.trace(b.cov) - 2 * np.sqrt(product.clip(min=0)).sum()

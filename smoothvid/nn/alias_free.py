@@ -8,7 +8,6 @@ pixel grid. Detail then moves with the surface it belongs to, not with the scree
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -129,11 +128,12 @@ class FilteredLReLU(nn.Module):
         pad = (outer.size - 1) * down + 1 - in_size * up + len(up_taps) + len(down_taps) - 2
         low = (pad + up) // 2
         up_matrix = upsampling_matrix(up_taps, in_size, up, low, pad - low)
-        down_matrix = downsampling_matrix(down_taps, len(up_matrix), down)
+        # The activation's gain √2 rides on the filter after it, a fourth root of two for each of two axes.
+        down_matrix = downsampling_matrix(down_taps, len(up_matrix), down) * math.sqrt(SQRT2)
         self.register_buffer("up_matrix", torch.as_tensor(up_matrix, dtype=torch.float32), persistent=False)
-        self.gain, self.clamp = SQRT2, ACTIVATION_CLAMP
-        self.register_buffer("down_matrix", torch.as_tensor(np.asarray(down_matrix), dtype=torch.float32), persistent=False)
+        self.register_buffer("down_matrix", torch.as_tensor(down_matrix, dtype=torch.float32), persistent=False)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         x = resample(x + bias[:, None, None], self.up_matrix.to(x.dtype))
-        return resample(lrelu(x, self.gain, self.clamp), self.down_matrix.to(x.dtype))
+        x = lrelu(x, gain=1.0, clamp=ACTIVATION_CLAMP / SQRT2)
+        return resample(x, self.down_matrix.to(x.dtype))

@@ -1,4 +1,4 @@
-"""The adversarial losses: non-saturating logistic with R1 (Goodfellow et al., 2014; Mescheder et al., ICML 2018)."""
+"""Adversarial losses: non-saturating logistic with R1 (Goodfellow et al., 2014; Mescheder et al., ICML 2018)."""
 
 import torch
 import torch.nn.functional as F
@@ -6,16 +6,21 @@ from torch import Tensor
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
-    """−log σ(D(G(z))), one per video."""
+    """−log σ(D(G(z))), elementwise."""
     return F.softplus(-fake_logits)
 
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """−log σ(D(x)) − log(1 − σ(D(G(z)))), one per video."""
-    return F.softplus(-real_logits) + F.softplus(fake_logits)
+def real_loss(real_logits: Tensor) -> Tensor:
+    """−log σ(D(x)), elementwise."""
+    return F.softplus(-real_logits)
 
 
-def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:
-    """Squared norm of the gradient of the summed logits for each real image [N, 3, H, W] → [N]; itself differentiable."""
-    (gradient,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)
-    return gradient.square().sum((1, 2, 3))
+def fake_loss(fake_logits: Tensor) -> Tensor:
+    """−log(1 − σ(D(G(z)))), elementwise."""
+    return F.softplus(fake_logits)
+
+
+def r1_penalty(real_logits: Tensor, real_frames: Tensor) -> Tensor:
+    """Squared norm, per frame, of the gradient of the summed logits; differentiable: [..., C, H, W] → [...]."""
+    (gradient,) = torch.autograd.grad(real_logits.sum(), real_frames, create_graph=True)
+    return gradient.square().sum((-3, -2, -1))

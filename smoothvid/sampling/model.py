@@ -1,55 +1,24 @@
-"""A trained model: its file, and frames at any times.
-
-A model is one .safetensors file. Its header holds, as JSON under the key "smoothvid", all it takes to rebuild the
-generator, so a file needs nothing beside it, and loading one runs no code of its own. A file is material to judge: its
-header, names, shapes and values are all checked before use, and whatever is wrong is a CheckpointError in one line.
-"""
+"""A trained model: frames at any times."""
 
 import copy
-import dataclasses
-import json
 import logging
-import math
-import os
-import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from smoothvid.errors import CheckpointError, ConfigError, DeviceError
-from smoothvid.models import get_family
+from smoothvid.sampling.model_file import MODEL_FILE, ModelFacts, model_files, read_model, save_model
 from smoothvid.sampling.motion_noise import content_code, drawn_label, motion_codes
 from smoothvid.sampling.stream import time_chunks, to_uint8
-from smoothvid.settings import from_dict
 
-FORMAT = 1
-MODEL_FILE = "model.safetensors"
-_MAX_HEADER = 16 * 2**20  # bytes; a real one has a few tens of thousands
-_MAX_NUMBER = 2**20  # of settings such as widths, depths, distances in frames
+__all__ = ["MODEL_FILE", "ModelFacts", "VideoModel", "choose_device", "load_model", "save_model"]
+
 _logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelFacts:
-    """What a model file says about itself."""
-
-    family: str
-    config: Any  # plain data that settings.from_dict turns into the family's config class
-    resolution: int  # side of a frame in pixels
-    fps: float  # of the dataset: one unit of time is one frame at this rate
-    seen_clips: int = 0
-    label_names: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.fps) and self.fps > 0 and 0 < self.resolution <= 8192 and self.seen_clips >= 0):
-            raise ValueError("resolution, fps or seen_clips is out of range")
 
 
 class VideoModel:
@@ -82,7 +51,7 @@ class VideoModel:
         """
         codes = np.stack([content_code(seed, self.generator.z_dim) for seed in seeds])
         z = torch.from_numpy(codes).to(self.device)
-        return self.generator.mapping(z, self._labels(seeds, label, self.device), truncation_psi=truncation_psi)
+        return self.generator.mapping(z, self._labels(seeds, label, z), truncation_psi=truncation_psi)
 
     @torch.no_grad()
     def motions(self, seeds: Sequence[int], times: NDArray[np.float64], label: str | None = None) -> Tensor:
@@ -96,10 +65,10 @@ class VideoModel:
         codes = np.stack(
             [motion_codes(seed, int(at), count, motion.z_dim) for seed, at in zip(seeds, first, strict=True)]
         )
-        labels = self._labels(seeds, label, device)
-        labels = None if labels is None else labels.double()
         motion_z = torch.from_numpy(codes).to(device, torch.float64)
-        return motion(motion_z, grid, labels, first_code=first).to(self.device, torch.float32)
+        return motion(motion_z, grid, self._labels(seeds, label, motion_z), first_code=first).to(
+            self.device, torch.float32
+        )
 
     @torch.no_grad()
     def render(self, ws: Tensor, v: Tensor) -> Tensor:
@@ -154,13 +123,13 @@ class VideoModel:
             known = ", ".join(self.label_names) or "none: it was trained without labels"
             raise ConfigError(f"label {label!r}: this model knows {known}")
 
-    def _labels(self, seeds: Sequence[int], label: str | None, device: torch.device) -> Tensor | None:
+    def _labels(self, seeds: Sequence[int], label: str | None, like: Tensor) -> Tensor | None:
         self.check_label(label)
         if not self.label_names:
             return None
         names = self.label_names
         indexes = [names.index(label) if label is not None else drawn_label(seed, len(names)) for seed in seeds]
-        return torch.eye(len(names), device=device)[indexes]
+        return torch.eye(len(names)).to(like)[indexes]
 
 
 def load_model(path: str | Path, device: str | torch.device = "auto") -> VideoModel:
@@ -177,45 +146,10 @@ def load_model(path: str | Path, device: str | torch.device = "auto") -> VideoMo
     files = model_files(path)
     for file in files[:-1]:
         try:
-            return _load_file(file, device)
+            return VideoModel(*read_model(file), device)
         except CheckpointError as error:
             _logger.warning("%s; taking the checkpoint before it", error)
-    return _load_file(files[-1], device)
-
-
-def model_files(path: str | Path) -> list[Path]:
-    """Return the model files a path stands for, newest first: one for a file or checkpoint folder, more for a run."""
-    path = Path(path)
-    if path.is_file():
-        return [path]
-    if (path / MODEL_FILE).is_file():
-        return [path / MODEL_FILE]
-    folders = [folder for folder in path.glob("checkpoints/*") if folder.name.isdecimal()]
-    files = [folder / MODEL_FILE for folder in sorted(folders, key=lambda folder: int(folder.name), reverse=True)]
-    if not files:
-        raise CheckpointError(f"{path}: no model here; give a run folder, a checkpoint folder or a {MODEL_FILE}")
-    return files
-
-
-def save_model(path: str | Path, generator: nn.Module, facts: ModelFacts) -> None:
-    """Write a model file; it appears under its name only when whole and on the disk."""
-    path = Path(path)
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in generator.state_dict().items()}
-    header = json.dumps({"format": FORMAT, **dataclasses.asdict(facts)})
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file(tensors, partial, metadata={"smoothvid": header})
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def read_facts(path: str | Path) -> ModelFacts:
-    """Read what a model (a path as for load_model) says about itself, without its weights."""
-    file = model_files(path)[0]
-    return _facts_from(_read_header(file), file)
+    return VideoModel(*read_model(files[-1]), device)
 
 
 def choose_device(name: str | torch.device) -> torch.device:
@@ -230,82 +164,3 @@ def choose_device(name: str | torch.device) -> torch.device:
     if not there.get(device.type, False):
         raise DeviceError(f"device {name!r}: this machine has none that torch can use; use --device auto")
     return device
-
-
-def _load_file(path: Path, device: str | torch.device) -> VideoModel:
-    header = _read_header(path)
-    facts = _facts_from(header, path)
-    try:
-        family = get_family(facts.family)
-        _check_numbers(facts.config)
-        config = from_dict(family.config_class, facts.config)
-        with torch.device("meta"):
-            shapes = _shapes(family.build_generator(config, len(facts.label_names)).state_dict())
-    except (ConfigError, ValueError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: its model cannot be rebuilt ({_one_line(error)})") from None
-    _check_shapes(path, header, shapes)
-    generator = family.build_generator(config, len(facts.label_names))
-    try:
-        tensors = load_file(path)
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path}: damaged model file ({_one_line(error)})") from None
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise CheckpointError(f"{path}: {name} holds values that are not finite; use an earlier checkpoint")
-    generator.load_state_dict(tensors)
-    return VideoModel(generator, config, facts, device)
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    """Return the JSON header of a safetensors file: {"__metadata__": {...}, tensor name: {"shape": ...}, ...}."""
-    try:
-        with open(path, "rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            if size > _MAX_HEADER:
-                raise ValueError("its header is too large")
-            header = json.loads(file.read(size))
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
-    except (struct.error, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a model file, or a damaged one ({_one_line(error)})") from None
-    if not isinstance(header, dict) or not all(isinstance(value, dict) for value in header.values()):
-        raise CheckpointError(f"{path}: not a model file (its header is not a table of tensors)")
-    return header
-
-
-def _facts_from(header: dict[str, Any], path: Path) -> ModelFacts:
-    text = header.get("__metadata__", {}).get("smoothvid")
-    if not isinstance(text, str):
-        raise CheckpointError(f"{path}: a safetensors file, but not one of smoothvid's models")
-    try:
-        data = dict(json.loads(text))
-        if data.pop("format") != FORMAT:
-            raise CheckpointError(f"{path}: written in another format version; update smoothvid to read it")
-        return from_dict(ModelFacts, data)
-    except (ConfigError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: damaged model file (its description: {_one_line(error)})") from None
-
-
-def _check_numbers(config: Any) -> None:
-    """Raise ValueError for a number no network has; building it would take the whole machine."""
-    if isinstance(config, dict | list):
-        for value in config.values() if isinstance(config, dict) else config:
-            _check_numbers(value)
-    elif isinstance(config, int | float) and not abs(config) <= _MAX_NUMBER:
-        raise ValueError(f"a setting of {config:g} is out of range")
-
-
-def _shapes(tensors: dict[str, Tensor]) -> dict[str, list[int]]:
-    return {name: list(tensor.shape) for name, tensor in tensors.items()}
-
-
-def _check_shapes(path: Path, header: dict[str, Any], expected: dict[str, list[int]]) -> None:
-    found = {name: entry.get("shape") for name, entry in header.items() if name != "__metadata__"}
-    for name in [*expected, *found]:
-        if found.get(name) != expected.get(name):
-            there, wanted = found.get(name, "missing"), expected.get(name, "not part of this model")
-            raise CheckpointError(f"{path}: {name}: {there} in the file, {wanted} by its own description")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -15,17 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 import av
 import numpy as np
-from av.filter import Graph
 from av.video.reformatter import Colorspace
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from smoothvid.errors import ConfigError, SmoothvidError
-from smoothvid.sampling.pixels import frame_rate, palette_graph, yuv420_frame
+from smoothvid.sampling.pixels import frame_rate, palette_frame, yuv420_frame
 
 PIPE_FORMATS = ("y4m", "rgb24")
 FILE_FORMATS = (".mp4", ".webm", ".gif")
@@ -63,7 +62,12 @@ class Sink(ABC):
     def close(self) -> None:
         """Finish the output, which is then whole."""
         with _errors_name(self.name):
-            self._finish()
+            try:
+                self._finish()
+            except OSError:
+                with suppress(OSError):
+                    self._abandon()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -138,15 +142,14 @@ class VideoFile(Sink):
         self._rate = frame_rate(fps)
         self._kind = path.suffix.lower()
         self._endless = endless
-        options = {"flush_packets": "1", **_ENDLESS_FILE_OPTIONS.get(self._kind, {})}
-        if not endless:
-            options = _FILE_OPTIONS.get(self._kind, {})
+        options = _FILE_OPTIONS.get(self._kind, {})
+        if endless:
+            options = {"flush_packets": "1", **_ENDLESS_FILE_OPTIONS.get(self._kind, {})}
         self._container = av.open(str(self._written), "w", format=self._kind[1:], options=options)
         self._stream: av.VideoStream | None = None
-        self._palette: Graph | None = None
 
     def _write_picture(self, picture: NDArray[np.uint8]) -> None:
-        frame = self._gif_frame(picture) if self._kind == ".gif" else yuv420_frame(picture, Colorspace.ITU709)
+        frame = palette_frame(picture) if self._kind == ".gif" else yuv420_frame(picture, Colorspace.ITU709)
         if self._stream is None:
             self._stream = self._add_stream(frame.width, frame.height)
         frame.pts, frame.time_base = self.num_frames, 1 / self._rate
@@ -162,13 +165,15 @@ class VideoFile(Sink):
     def _abandon(self) -> None:
         if self._endless and self.num_frames:
             return self._finish()
-        self._container.close()
-        self._written.unlink(missing_ok=True)
+        try:
+            self._container.close()  # writes, too: fails again on a full disk
+        finally:
+            self._written.unlink(missing_ok=True)
 
     def _add_stream(self, width: int, height: int) -> av.VideoStream:
         kind = self._kind
         options = {**_CODEC_OPTIONS.get(kind, {}), **(_ENDLESS_CODEC_OPTIONS.get(kind, {}) if self._endless else {})}
-        stream = self._container.add_stream(_CODECS[kind], rate=self._rate, options=options)
+        stream = cast(av.VideoStream, self._container.add_stream(_CODECS[kind], rate=self._rate, options=options))
         stream.width, stream.height, stream.pix_fmt = width, height, _PIXELS[kind]
         if kind != ".gif":
             context = stream.codec_context
@@ -176,15 +181,6 @@ class VideoFile(Sink):
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = _LIMITED_RANGE
         return stream
-
-    def _gif_frame(self, picture: NDArray[np.uint8]) -> av.VideoFrame:
-        """Give each picture its own 256 colours."""
-        if self._palette is None:
-            self._palette = palette_graph(picture.shape[1], picture.shape[0], self._rate)
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = self.num_frames, 1 / self._rate
-        self._palette.vpush(frame)
-        return self._palette.vpull()
 
 
 class FrameFolder(Sink):

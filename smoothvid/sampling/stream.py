@@ -12,6 +12,8 @@ from smoothvid.errors import ConfigError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_LATEST = 1e12
+
 
 def parse_length(text: str, fps: float) -> int | None:
     """Read a length, "128" frames, "5s" (2.5s, ...) or "inf", as a number of frames; None is endless.
@@ -31,8 +33,11 @@ def parse_length(text: str, fps: float) -> int | None:
 def time_chunks(start: float, num_frames: int | None, step: float, chunk: int) -> Iterator["NDArray[np.float64]"]:
     """Yield the times start, start + step, ... in chunks [T], T = chunk but for the last one.
 
-    Each time is computed from its number, so nothing adds up over a long stream.
+    Each time is computed from its number, so nothing adds up over a long stream. Raises ConfigError for a start beyond
+    ±10^12, where times are no longer fine enough for smooth motion.
     """
+    if not abs(start) <= _LATEST:
+        raise ConfigError(f"start {start:g} is out of range: use -1e12 to 1e12")
     first = 0
     while num_frames is None or first < num_frames:
         count = chunk if num_frames is None else min(chunk, num_frames - first)

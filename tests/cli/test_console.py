@@ -1,6 +1,7 @@
 """Results on stdout, progress on stderr, and rates and times left that are right."""
 
 import json
+import os
 import pty
 import subprocess
 import sys
@@ -46,9 +47,30 @@ def test_meter_counts_only_new_work_when_work_continues() -> None:
     meter = console.Meter(100, "kimg", done=90, clock=clock)
     clock.now += 10
     meter.advance(1)
-    assert meter.text() == "91/100 kimg, 10 s/kimg, 0:01:30 left"
+    assert meter.text() == "91/100 kimg, 6 kimg/min, 0:01:30 left"
     meter.advance(9)
     assert meter.text().startswith("100/100 kimg") and "left" not in meter.text()
+
+
+def test_meter_writes_large_counts_and_slow_rates_in_full() -> None:
+    clock = Clock()
+    meter = console.Meter(25_000_000, "images", clock=clock)
+    clock.now += 3600
+    meter.advance(1_234_567)
+    assert meter.text().startswith("1234567/25000000 images, 343 images/s, 19:15:00 left")
+    slow = console.Meter(None, "kimg", clock=clock)
+    clock.now += 1800
+    slow.advance(0.5)
+    assert slow.text() == "0.5 kimg, 1 kimg/h"
+
+
+def test_meter_remembers_little_however_often_it_is_called() -> None:
+    clock = Clock()
+    meter = console.Meter(None, "frames", clock=clock)
+    for _ in range(100_000):
+        clock.now += 0.001
+        meter.advance()
+    assert meter.rate() == pytest.approx(1000, rel=1e-6) and len(meter.marks) < 400
 
 
 def test_progress_without_a_terminal_is_plain_lines_on_stderr(
@@ -64,9 +86,8 @@ def test_progress_without_a_terminal_is_plain_lines_on_stderr(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "making: 2/4 clips, 6 s/clips, 0:00:12 left",
-        "making: 4/4 clips, 6 s/clips",
-        "making: 4/4 clips, 6 s/clips",
+        "making: 2/4 clips, 10 clips/min, 0:00:12 left",
+        "making: 4/4 clips, 10 clips/min",
     ]
 
 
@@ -110,8 +131,6 @@ def test_on_a_terminal_there_is_a_bar_and_colour_unless_refused(no_color: bool) 
 
 def run_on_a_terminal(command: list[str], env: dict[str, str]) -> str:
     """Run with stderr on a terminal of its own and return what it shows."""
-    import os
-
     ours, theirs = pty.openpty()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, stdin=subprocess.DEVNULL, env=env)
     os.close(theirs)

@@ -17,9 +17,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def write_model(path: Path) -> Path:
     tensors = {"a.weight": np.zeros((2, 3), np.float32), "a.bias": np.zeros(2, np.float32)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(
-        tensors, path, {"family": "stylesv", "config": '{"z_dim": 8, "motion": {"kind": "bspline"}}', "clips": "7"}
-    )
+    header = {"family": "stylesv", "seen_clips": 7, "config": {"z_dim": 8, "motion": {"kind": "bspline"}}}
+    save_file(tensors, path, {"smoothvid": json.dumps(header)})
     return path
 
 
@@ -40,7 +39,7 @@ def facts(result: subprocess.CompletedProcess[str]) -> dict[str, object]:
 
 def test_model_file(smoothvid: Run, tmp_path: Path) -> None:
     told = facts(smoothvid("info", write_model(tmp_path / "model.safetensors"), "--json"))
-    assert told["kind"] == "model file" and told["family"] == "stylesv" and told["clips"] == 7
+    assert told["kind"] == "model file" and told["family"] == "stylesv" and told["seen_clips"] == 7
     assert told["config"] == {"z_dim": 8, "motion": {"kind": "bspline"}}
     assert (told["tensors"], told["parameters"]) == (2, 8)
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from smoothvid.models import get_family
-from smoothvid.sampling.model import ModelFacts, VideoModel, load_model, save_model
+from smoothvid.sampling.model import VideoModel, load_model
+from smoothvid.sampling.model_file import ModelFacts, save_model
 from smoothvid.settings import from_dict
 
 TINY = {
@@ -28,7 +29,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "000000123"
     folder.mkdir()
     family = get_family("stylesv")
-    generator = family.build_generator(from_dict(family.config_class, TINY), 2)
+    generator = family.build_generator(from_dict(family.config_class, TINY), 2, False)
     facts = ModelFacts(family="stylesv", config=TINY, resolution=16, fps=10, seen_clips=123, label_names=("sky", "sea"))
     save_model(folder / "model.safetensors", generator, facts)
     return folder

@@ -35,7 +35,9 @@ def test_walk_meets_every_content_and_closes(model: VideoModel) -> None:
 
 
 def test_hold_motion_stops_time(model: VideoModel) -> None:
-    frames = torch.cat(list(walk(model, [1, 2], frames_per_step=6, num_frames=24, hold="motion", held_seed=7, start=9.0)))
+    frames = torch.cat(
+        list(walk(model, [1, 2], frames_per_step=6, num_frames=24, hold="motion", held_seed=7, start=9.0))
+    )
     assert close(frames[:12], frames[12:])  # nothing but the walk moves, and it is closed
     v = model.motions([7], np.array([9.0]))
     assert close(frames[6], to_uint8(model.render(model.contents([2]), v)[0, 0]))

@@ -10,14 +10,17 @@ import pytest
 import torch
 
 from smoothvid.errors import CheckpointError, ConfigError, DeviceError
-from smoothvid.sampling.model import MODEL_FILE, VideoModel, load_model, read_facts, save_model
+from smoothvid.sampling.model import VideoModel, load_model
+from smoothvid.sampling.model_file import MODEL_FILE, read_facts, save_model
 
 
 def test_a_saved_model_comes_back_whole(checkpoint: Path, model: VideoModel, tmp_path: Path) -> None:
     assert (model.family, model.resolution, model.fps, model.seen_clips) == ("stylesv", 16, 10.0, 123)
     assert (model.label_names, model.label_dim) == (["sky", "sea"], 2)
     save_model(tmp_path / MODEL_FILE, model.generator, read_facts(checkpoint))
+    random_state = torch.get_rng_state()
     again = load_model(tmp_path / MODEL_FILE, "cpu")
+    assert torch.equal(torch.get_rng_state(), random_state)
     times = np.array([0.0, 3.5, 100.0])
     assert torch.equal(again.frames(5, times), model.frames(5, times))
     assert [path.name for path in tmp_path.iterdir()] == [MODEL_FILE]
@@ -156,6 +159,8 @@ DAMAGED = {
     "an unknown setting": with_description(lambda facts: facts["config"].update(evil=1)),
     "a huge network": with_description(lambda facts: facts["config"]["generator"].update(w_dim=2**40)),
     "a very deep network": with_description(lambda facts: facts["config"]["generator"].update(num_layers=2**40)),
+    "an odd number": with_description(lambda facts: facts["config"]["motion"].update(distance=10**400)),
+    "no layers": with_description(lambda facts: facts["config"]["generator"].update(num_layers=0)),
     "a huge picture": with_description(lambda facts: facts.update(resolution=2**30)),
     "fps not a number": with_description(lambda facts: facts.update(fps=float("nan"))),
     "another number of labels": with_description(lambda facts: facts["label_names"].append("third")),

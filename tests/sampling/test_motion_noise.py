@@ -13,9 +13,7 @@ def test_any_window_is_a_slice_of_a_larger_one(first: int, dim: int) -> None:
     assert whole.shape == (12, dim) and whole.dtype == np.float32
     for offset in range(12):
         for count in (1, 12 - offset):
-            np.testing.assert_array_equal(
-                motion_codes(3, first + offset, count, dim), whole[offset : offset + count]
-            )
+            np.testing.assert_array_equal(motion_codes(3, first + offset, count, dim), whole[offset : offset + count])
 
 
 def test_codes_are_independent_standard_normal() -> None:

@@ -123,9 +123,9 @@ def draw_part(
         return
     across = (np.arange(left, right, dtype=np.float32) + np.float32(0.5 - x)) * np.float32(1 / half_width)
     down = (np.arange(top, bottom, dtype=np.float32)[:, None] + np.float32(0.5 - y)) * np.float32(1 / half_height)
-    cover = 0.5 - inside(part.shape, across, down) * np.float32(min(half_width, half_height))
+    edge = 0.5 - inside(part.shape, across, down) * np.float32(min(half_width, half_height))
     thin = min(1.0, 2.0 * half_width) * min(1.0, 2.0 * half_height)  # less than a pixel covers a part of one
-    cover = np.minimum(np.maximum(cover, 0.0), 1.0) * np.float32(thin * alpha)
+    cover = np.minimum(np.maximum(edge, 0.0), 1.0) * np.float32(thin * alpha)
     shade = np.float32(0.86) - np.float32(0.22) * down - np.float32(0.14) * across
     region += cover[:, :, None] * (shade[:, :, None] * colour - region)
 
@@ -137,6 +137,5 @@ def _pixels(low: float, high: float, size: int) -> tuple[int, int]:
 
 def _cover(first: int, stop: int, centre: float, half: float) -> np.ndarray:
     """Share of each pixel in range(first, stop) that lies within `half` of `centre`."""
-    edges = np.arange(first - centre, stop + 0.5 - centre, dtype=np.float32)
-    inner = np.minimum(np.maximum(edges, -half), half)
-    return inner[1:] - inner[:-1]
+    edges = np.arange(first - centre, stop + 0.5 - centre, dtype=np.float32).clip(-half, half)
+    return np.asarray(edges[1:] - edges[:-1])

@@ -55,9 +55,9 @@ def draw_sky(horizon: Horizon, light: Light, heading: float, focal: float, rows:
     glow = 0.55 * np.exp(-distance / 0.16) * light.sun_strength**2
     disc = np.clip((0.055 - distance) / pixel + 0.5, 0.0, 1.0) * min(1.0, max(0.0, 3.0 * light.sun_strength - 0.9))
     image += np.maximum(glow, disc)[:, :, None] * (np.asarray(light.glow, np.float32) - image)
-    cloud = np.zeros_like(squared)
-    for x, y, size in horizon.puffs:
-        cloud += np.exp(-(((slope - x) / size) ** 2 + ((height - y) / (0.28 * size)) ** 2))
+    x, y, size = np.array(horizon.puffs, np.float32).T[:, :, None]
+    across, up = np.exp(-(((slope - x) / size) ** 2)), np.exp(-(((height[:, 0] - y) / (0.28 * size)) ** 2))
+    cloud = up.T @ across
     cloud = light.cloud_cover * np.clip(1.4 * cloud - 0.2, 0.0, 1.0)
     image += cloud[:, :, None] * (np.asarray(light.cloud, np.float32) - image)
 

@@ -21,20 +21,22 @@ def lattice_noise(key: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def fractal_noise(key: int, x: np.ndarray, y: np.ndarray, pixel: np.ndarray, octaves: int) -> np.ndarray:
-    """Sum of ever finer lattice noise around 0, float32; `pixel` [broadcastable] is a pixel's size on the plane.
+    """Sum of ever finer lattice noise around 0, float32; `pixel` is a pixel's size on the plane.
 
     Detail that a pixel cannot hold fades out instead of flickering.
     """
-    total = np.zeros(np.broadcast_shapes(x.shape, pixel.shape), np.float32)
+    total = np.zeros(x.shape, np.float32)
     for octave in range(octaves):
         rate = 2.03**octave
-        fade = np.clip(1.5 - 2.2 * pixel * rate, 0.0, 1.0).astype(np.float32)
-        if fade.max() == 0.0:
+        fade = np.clip(2.0 - 2.0 * pixel * rate, 0.0, 1.0).astype(np.float32)
+        kept = fade > 0
+        if not kept.any():
             break
         # every octave is turned, so that the lattice's directions do not show
         cos, sin = np.cos(1.1 * octave + 0.4) * rate, np.sin(1.1 * octave + 0.4) * rate
-        noise = lattice_noise(hash_key(key, octave), cos * x - sin * y, sin * x + cos * y)
-        total += 0.55**octave * fade * (noise - np.float32(0.5))
+        a, b = x[kept], y[kept]
+        noise = lattice_noise(hash_key(key, octave), cos * a - sin * b, sin * a + cos * b)
+        total[kept] += np.float32(0.55**octave) * fade[kept] * (noise - np.float32(0.5))
     return total
 
 

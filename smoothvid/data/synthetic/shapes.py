@@ -70,7 +70,7 @@ class _Sprite:
 
 
 class Shapes:
-    """Two to four sprites that share one kind of motion, over a background that may slide.
+    """Three to five sprites that share one kind of motion, over a background that may slide.
 
     Attributes:
         attributes: one dict a sprite (shape, colour, texture, motion, size in picture widths); number i is
@@ -82,7 +82,7 @@ class Shapes:
         self.fps = FPS
         self.label = _choose(MOTIONS, key, 1)
         self._key = hash_key(key, 2)
-        self._sprites = [self._draw_sprite(hash_key(key, 3, i)) for i in range(2 + int(3 * uniform(key, 4)))]
+        self._sprites = [self._draw_sprite(hash_key(key, 3, i)) for i in range(3 + int(3 * uniform(key, 4)))]
         slides, heading = uniform(key, 5) < 0.5, between(0.0, 2 * np.pi, key, 6)
         speed = between(0.004, 0.010, key, 7) if slides else 0.0
         self._slide = (speed * np.cos(heading), speed * np.sin(heading))  # picture widths a frame

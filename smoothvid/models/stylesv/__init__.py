@@ -1,0 +1,16 @@
+"""StyleSV: Towards Smooth Video Composition (Zhang et al., ICLR 2023)."""
+
+from smoothvid.models.family import Family
+from smoothvid.models.stylesv.config import StyleSVConfig
+from smoothvid.models.stylesv.discriminator import Discriminator
+from smoothvid.models.stylesv.generator import Generator
+from smoothvid.models.stylesv.losses import phases
+
+FAMILY = Family(
+    name="stylesv",
+    config_class=StyleSVConfig,
+    build_generator=Generator,
+    build_discriminator=Discriminator,
+    phases=phases,
+    motion_parameters=("motion.", "synthesis.motion_mask", "synthesis.input_motion."),
+)

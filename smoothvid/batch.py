@@ -1,0 +1,31 @@
+"""What a step of training sees: videos, the times of their frames, their labels."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Batch:
+    """A batch of real videos on the device.
+
+    frames: float32 [B, T, C, H, W] in [-1, 1].
+    times: float64 [B, T], in frames at the dataset's rate.
+    labels: float32 [B, c_dim], one-hot; c_dim may be 0.
+    """
+
+    frames: Tensor
+    times: Tensor
+    labels: Tensor
+
+
+def to_batch(frames: Tensor, times: Tensor, labels: Tensor, device: torch.device) -> Batch:
+    """Move uint8 frames [B, T, C, H, W] to the device, and to [-1, 1]: the one place where that happens."""
+    moved = frames.to(device, non_blocking=True).float() / 127.5 - 1
+    return Batch(moved, times.to(device), labels.to(device))
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """[-1, 1] back to uint8, values outside clipped: the inverse of `to_batch` for pictures of any shape."""
+    return (images.float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)

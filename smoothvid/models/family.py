@@ -1,0 +1,69 @@
+"""The contract between a model family and the rest: how it is built, and the phases of one training step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from torch import Tensor, nn
+
+from smoothvid.batch import Batch
+
+Augment = Callable[[Tensor], Tensor]
+
+
+@dataclass
+class Latents:
+    """What one batch of generated videos comes from.
+
+    z [B, z_dim], labels [B, c_dim], motion_z [B, K, z_dim], times [B, T], first_code [B].
+    """
+
+    z: Tensor
+    labels: Tensor
+    motion_z: Tensor
+    times: Tensor
+    first_code: Tensor
+
+
+class Step(Protocol):
+    """One training step, as the losses see it."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    real: Batch
+    augment: Augment
+    """Videos [B, T, C, H, W] → the same shape, augmented."""
+    r1_gamma: float
+    report: dict[str, Tensor]
+    """Losses put here what the log and the adaptive augmentation should know."""
+
+    def fake(self, phase: str) -> tuple[Tensor, Latents]:
+        """Videos [B, T, C, H, W] from the current generator and what they came from. In the generator's phase they carry gradients."""
+        ...
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimization: `loss` of a step → one number per video [B]; every `interval` steps, times `interval`."""
+
+    name: str
+    network: Literal["generator", "discriminator"]
+    loss: Callable[[Step], Tensor]
+    interval: int = 1
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model family.
+
+    build_generator(config, c_dim, image_only) and build_discriminator(config, num_frames, c_dim) make fresh networks;
+    phases(r1_interval) lists one step's optimizations in order; motion_parameters names the prefixes of parameters that belong to
+    motion alone.
+    """
+
+    name: str
+    config_class: type
+    build_generator: Callable[[Any, int, bool], nn.Module]
+    build_discriminator: Callable[[Any, int, int], nn.Module]
+    phases: Callable[[int], list[Phase]]
+    motion_parameters: tuple[str, ...] = ()

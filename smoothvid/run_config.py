@@ -1,0 +1,152 @@
+"""The settings of a run: which model, and how its two trainings go.
+
+Presets (`smoothvid/presets/*.toml`), settings files and `--set` are merged in this order over the defaults below, which are the
+paper's at 256².
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from smoothvid.errors import ConfigError
+from smoothvid.models import family_names, get_family
+from smoothvid.settings import from_dict, load_toml, merge, parse_set, suggest, to_dict
+
+PhaseName = Literal["pretrain", "train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One training: what is drawn from the data, how the weights move, what is written down."""
+
+    batch: int = 64
+    """Videos in a step."""
+    kimg: float = 25_000
+    """Length, in thousands of real frames shown."""
+    num_frames: int = 3
+    """Frames drawn from each video; 1 trains on images."""
+    spans: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    """Distances from the first to the last frame of a draw, in frames; those that are too short are passed over."""
+    chunk: int = 512
+    """Longer videos are cut into pieces of this many frames, and times count from the start of a piece."""
+    mirror: bool = False
+    """Show every second video mirrored."""
+    lr_g: float = 0.0025
+    lr_d: float = 0.002
+    beta1: float = 0.0
+    beta2: float = 0.99
+    r1_gamma: float = 8.0
+    """Weight of the penalty on the discriminator's gradient at real frames."""
+    r1_interval: int = 16
+    """Steps between two such penalties."""
+    share_fakes: bool = False
+    """Judge the same generated videos in both phases of a step; saves one pass of the generator."""
+    motion_lr_mult: float = 1.0
+    """How much faster than the rest the generator's motion part learns."""
+    motion_warmup_kimg: float = 0.0
+    """For so many thousand frames from the start the motion mask is held where it begins."""
+    freeze_content_kimg: float = 0.0
+    """For so many thousand frames only the generator's motion part learns."""
+    ema_kimg: float | None = None
+    """Half-life of the averaged weights, in thousands of frames; none for batch · 10/32."""
+    ema_rampup: float | None = 0.05
+    """The half-life is at most this share of the frames seen so far; none for no such bound."""
+    augment: Literal["none", "ada"] = "none"
+    augment_target: float = 0.6
+    augment_kimg: float = 500.0
+    """Thousand frames in which the strength of augmentation can go from none to full."""
+    augment_share_video: bool = True
+    """Give all frames of a video one and the same augmentation."""
+    tick_kimg: float = 4.0
+    """Thousand frames between two lines of the log."""
+    snapshot_ticks: int = 50
+    """Ticks between two checkpoints, each with a preview."""
+    keep_checkpoints: int = 3
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.num_frames < 1:
+            raise ValueError(f"batch and num_frames must be at least 1, not {self.batch} and {self.num_frames}")
+        if self.num_frames > 1 and not any(span >= self.num_frames - 1 for span in self.spans):
+            raise ValueError(f"spans {self.spans} leave no room for {self.num_frames} frames")
+        if self.chunk <= max(self.spans) and self.num_frames > 1:
+            raise ValueError(f"chunk {self.chunk} must be longer than the longest span {max(self.spans)}")
+        if self.kimg <= 0:
+            raise ValueError(f"kimg must be above 0, not {self.kimg}")
+
+
+def _pretraining() -> TrainingConfig:
+    return TrainingConfig(num_frames=1, r1_gamma=0.5, augment="ada")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a run beside its data and its seed."""
+
+    family: str = "stylesv"
+    model: Any = None
+    """Settings of the family's networks."""
+    pretrain: TrainingConfig = field(default_factory=_pretraining)
+    train: TrainingConfig = field(default_factory=lambda: TrainingConfig(ema_rampup=None))
+
+    def phase(self, name: PhaseName) -> TrainingConfig:
+        """The settings of one of the two trainings."""
+        return self.pretrain if name == "pretrain" else self.train
+
+
+def preset_names() -> list[str]:
+    """Names that `--preset` takes."""
+    folder = resources.files("smoothvid.presets")
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def load_preset(name: str) -> dict[str, Any]:
+    """The settings of a preset, as plain data."""
+    if name not in preset_names():
+        raise ConfigError(f"--preset {name}: no such preset; {suggest(name, preset_names())}")
+    with resources.as_file(resources.files("smoothvid.presets") / f"{name}.toml") as path:
+        return load_toml(path)
+
+
+def resolve(preset: str | None = None, config: str | Path | None = None, sets: Iterable[str] = ()) -> RunConfig:
+    """Merge a preset, a settings file and `section.key=value` texts, in rising precedence, into checked settings."""
+    data: dict[str, Any] = load_preset(preset) if preset else {}
+    if config is not None:
+        data = merge(data, load_toml(config))
+    for text in sets:
+        data = merge(data, parse_set(text))
+    return run_config_from_dict(data)
+
+
+def run_config_from_dict(data: Mapping[str, Any]) -> RunConfig:
+    """Build checked settings from plain data such as a run's config.json."""
+    data = dict(data)
+    family = get_family(str(data.get("family", "stylesv")))
+    # Sections start from their own defaults, so that a preset names only what it changes.
+    defaults = to_dict(RunConfig())
+    for section in ("pretrain", "train"):
+        given = data.get(section, {})
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"{section}: must be a table of settings")
+        data[section] = merge(defaults[section], given)
+    data["model"] = from_dict(family.config_class, data.get("model", {}), "model")
+    return from_dict(RunConfig, data)
+
+
+def run_config_to_dict(config: RunConfig) -> dict[str, Any]:
+    """Plain data for config.json; the inverse of `run_config_from_dict`."""
+    return to_dict(config)
+
+
+__all__ = [
+    "PhaseName",
+    "RunConfig",
+    "TrainingConfig",
+    "family_names",
+    "load_preset",
+    "preset_names",
+    "resolve",
+    "run_config_from_dict",
+    "run_config_to_dict",
+]
