@@ -118,7 +118,10 @@ def prepare(
         raise DataError(f"There are no videos in {', '.join(map(str, sources))}.")
     if dry_run:
         outcomes = _run(found, [(source, settings) for source in found], inspect, settings, tell)
-        return _report(out, found, outcomes, ignored, settings)
+        report = _report(out, found, outcomes, ignored, settings)
+        if not report.used:
+            raise NothingUsable(report)
+        return report
     _check_out(out, force)
     partial = out.with_name(f".{out.name}.partial")
     with _write_errors_told(partial), _only_one(partial):

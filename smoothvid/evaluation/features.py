@@ -5,8 +5,6 @@ level of a picture pyramid goes through two random convolutions, of whose output
 over the picture (how varied) are kept. Distances over these features are NOT FID or FVD, nor comparable with them.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,11 +12,9 @@ from torch import Tensor
 
 NETWORK_VERSION = "random-1"  # to be raised with any change that moves the features
 SMALLEST_LEVEL = 4  # pixels
-FRAME_STEP = 4  # of a clip every 4th frame and every 4th difference is used: its frames are much alike
+STEP = 3  # every 3rd place of a clip is used: neighbours are alike; odd, so as not to fall in step with doubled frames
 LONG_LAG = 4  # clips are seen through their differences over 1 and over 4 frames
 MIN_CLIP_FRAMES = 8
-
-ClipFeatures = Callable[[np.ndarray], np.ndarray]
 
 
 class RandomPyramid:
@@ -74,22 +70,22 @@ _clips = RandomPyramid(key=2, in_channels=9, channels=8)
 
 
 def frame_features(clips: np.ndarray) -> np.ndarray:
-    """Features [N * ceil(T/4), d] of every 4th frame of clips uint8 [N, T, 3, R, R]."""
-    return _run(_frames, _to_float(clips[:, ::FRAME_STEP]).flatten(0, 1))
+    """Features [N * ceil(T/3), d] of every 3rd frame of clips uint8 [N, T, 3, R, R]."""
+    return _run(_frames, _to_float(clips[:, ::STEP]).flatten(0, 1))
 
 
 def difference_features(clips: np.ndarray) -> np.ndarray:
-    """Features [N * ceil((T-1)/4), d] of every 4th difference of neighbouring frames, for clips uint8 [N, T, 3, R, R].
+    """Features [N * ceil((T-1)/3), d] of every 3rd difference of neighbouring frames, for clips uint8 [N, T, 3, R, R].
 
     A difference of zero has features of zero.
     """
-    earlier, later = _to_float(clips[:, :-1:FRAME_STEP]), _to_float(clips[:, 1::FRAME_STEP])
+    earlier, later = _to_float(clips[:, :-1:STEP]), _to_float(clips[:, 1::STEP])
     return _run(_differences, (later - earlier).flatten(0, 1))
 
 
 def clip_features(clips: np.ndarray) -> np.ndarray:
     """Features [N, d] of clips uint8 [N, T, 3, R, R], T at least 8: mean and spread over time of what a network sees
-    in every 2nd frame together with the changes to 1 and to 4 frames later.
+    in every 3rd frame together with the changes to 1 and to 4 frames later.
 
     Because frame and change are seen together, the direction of motion counts; a clip that stands still or whose frames
     are shuffled is far from real ones, which plain random 3-D convolutions are blind to.
@@ -97,7 +93,7 @@ def clip_features(clips: np.ndarray) -> np.ndarray:
     if clips.shape[1] < MIN_CLIP_FRAMES:
         raise ValueError(f"clips of {clips.shape[1]} frames; at least {MIN_CLIP_FRAMES} are needed")
     frames = _to_float(clips)
-    at = torch.arange(0, clips.shape[1] - LONG_LAG, 2)
+    at = torch.arange(0, clips.shape[1] - LONG_LAG, STEP)
     now = frames[:, at]
     # Changes are small beside the frames; these gains bring them to a similar size.
     seen = torch.cat([now, 4 * (frames[:, at + 1] - now), 2 * (frames[:, at + LONG_LAG] - now)], dim=2)

@@ -146,6 +146,18 @@ def test_every_shard_is_a_dataset_for_others(make_clip: MakeClip, tmp_path: Path
     assert np.array_equal(alone.read(0, range(10)), open_dataset(tmp_path / "set").read(0, range(10)))
 
 
+def test_long_datasets_have_several_shards(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [make_clip(f"{count}.mp4", counting_frames(count)) for count in (6, 4, 5, 20)]
+    monkeypatch.setattr("smoothvid.data.shards.MAX_SHARD_FRAMES", 10)
+    prepare(clips, tmp_path / "set", settings())
+    dataset = open_dataset(tmp_path / "set")
+    assert [video.shard[-6:] for video in dataset.videos] == ["00.zip", "00.zip", "01.zip", "02.zip"]
+    for video, count in enumerate((6, 4, 5, 20)):
+        assert numbers_of(tmp_path / "set", video) == list(range(count))
+
+
 def test_scenes_become_videos(make_clip: MakeClip, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = [np.repeat(np.repeat(rng.integers(0, 255, (8, 8, 3)), 8, 0), 8, 1).astype(np.uint8) for _ in range(3)]

@@ -70,6 +70,7 @@ def test_direction_and_speed_of_motion_count(drive: np.ndarray, floor: dict[str,
     reversed_, slow = measured(drive, [drive[32:, ::-1], np.repeat(drive[32:, :8], 2, axis=1)])
     assert reversed_["rfvd_16f"] > 1.2 * floor["metrics"]["rfvd_16f"]
     assert slow["rfvd_16f"] > 1.2 * floor["metrics"]["rfvd_16f"]
+    assert floor["metrics"]["rfid_diff"] < slow["rfid_diff"] < 0.7  # every other difference is zero, not all
     assert reversed_["motion"] == pytest.approx(floor["metrics"]["motion"])
     assert slow["motion"] == pytest.approx(floor["metrics"]["motion"] / 2, rel=0.15)
 
@@ -98,7 +99,7 @@ def test_other_sizes(drive: np.ndarray) -> None:
     """Frames of any size from 4 pixels are taken; larger ones give more levels."""
     for side, levels in ((4, 1), (30, 3), (64, 5)):
         frames = np.zeros((1, 8, 3, side, side), np.uint8)
-        assert frame_features(frames).shape == (2, 48 + 16 * levels)
+        assert frame_features(frames).shape == (3, 48 + 16 * levels)
 
 
-EXPECTED_SUMS = [32.0015, 25.2753, 12.0859]
+EXPECTED_SUMS = [48.4452, 31.3794, 12.0635]

@@ -72,7 +72,7 @@ def test_a_model_is_asked_for_the_protocol(real: Videos) -> None:
     assert model.seeds == list(range(40, 60))
     assert model.asked == {"start": 1000.0, "step": 2.0, "truncation_psi": 0.7}  # 50 fps beside the dataset's 25
     assert told[-1] == (60, 60, "generated clips")
-    assert result["num_clips"] == 20 and result["num_samples"] == {"rfid": 80, "rfid_diff": 80, "rfvd_16f": 20}
+    assert result["num_clips"] == 20 and result["num_samples"] == {"rfid": 120, "rfid_diff": 100, "rfvd_16f": 20}
     assert result["protocol"]["features"] == "random-1" and result["protocol"]["real"]["videos_compared"] == 20
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert evaluate(Model(), real, settings) == result  # type: ignore[arg-type]
