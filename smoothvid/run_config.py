@@ -1,7 +1,7 @@
 """The settings of a run: which model, and how its two trainings go.
 
-Presets (`smoothvid/presets/*.toml`), settings files and `--set` are merged in this order over the defaults below, which are the
-paper's at 256².
+Presets (`smoothvid/presets/*.toml`), settings files and `--set` are merged in this order over the defaults below, which
+are the paper's at 256².
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from smoothvid.errors import ConfigError
 from smoothvid.models import family_names, get_family
-from smoothvid.settings import from_dict, load_toml, merge, parse_set, suggest, to_dict
+from smoothvid.settings import check_ranges, from_dict, load_toml, merge, parse_set, suggest, to_dict
 
 PhaseName = Literal["pretrain", "train"]
 
@@ -43,20 +43,14 @@ class TrainingConfig:
     """Steps between two such penalties."""
     share_fakes: bool = False
     """Judge the same generated videos in both phases of a step; saves one pass of the generator."""
-    motion_lr_mult: float = 1.0
-    """How much faster than the rest the generator's motion part learns."""
-    motion_warmup_kimg: float = 0.0
-    """For so many thousand frames from the start the motion mask is held where it begins."""
-    freeze_content_kimg: float = 0.0
-    """For so many thousand frames only the generator's motion part learns."""
     ema_kimg: float | None = None
-    """Half-life of the averaged weights, in thousands of frames; none for batch · 10/32."""
+    """Half-life of the averaged weights, in thousands of videos; none for batch · 10/32."""
     ema_rampup: float | None = 0.05
-    """The half-life is at most this share of the frames seen so far; none for no such bound."""
+    """The half-life is at most this share of the videos seen so far; none for no such bound."""
     augment: Literal["none", "ada"] = "none"
     augment_target: float = 0.6
     augment_kimg: float = 500.0
-    """Thousand frames in which the strength of augmentation can go from none to full."""
+    """Thousand videos in which the strength of augmentation can go from none to full."""
     augment_share_video: bool = True
     """Give all frames of a video one and the same augmentation."""
     tick_kimg: float = 4.0
@@ -66,14 +60,16 @@ class TrainingConfig:
     keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.num_frames < 1:
-            raise ValueError(f"batch and num_frames must be at least 1, not {self.batch} and {self.num_frames}")
+        check_ranges(
+            self, 1, 2**20, "batch", "num_frames", "chunk", "r1_interval", "snapshot_ticks", "keep_checkpoints"
+        )
+        check_ranges(self, 1e-9, 1e9, "kimg", "lr_g", "lr_d", "tick_kimg", "augment_kimg")
+        check_ranges(self, 0, 1e9, "r1_gamma", "ema_kimg", "ema_rampup")
+        check_ranges(self, 0, 1, "beta1", "beta2", "augment_target")
         if self.num_frames > 1 and not any(span >= self.num_frames - 1 for span in self.spans):
             raise ValueError(f"spans {self.spans} leave no room for {self.num_frames} frames")
-        if self.chunk <= max(self.spans) and self.num_frames > 1:
+        if self.num_frames > 1 and self.chunk <= max(self.spans):
             raise ValueError(f"chunk {self.chunk} must be longer than the longest span {max(self.spans)}")
-        if self.kimg <= 0:
-            raise ValueError(f"kimg must be above 0, not {self.kimg}")
 
 
 def _pretraining() -> TrainingConfig:
@@ -121,17 +117,9 @@ def resolve(preset: str | None = None, config: str | Path | None = None, sets: I
 
 def run_config_from_dict(data: Mapping[str, Any]) -> RunConfig:
     """Build checked settings from plain data such as a run's config.json."""
-    data = dict(data)
     family = get_family(str(data.get("family", "stylesv")))
-    # Sections start from their own defaults, so that a preset names only what it changes.
-    defaults = to_dict(RunConfig())
-    for section in ("pretrain", "train"):
-        given = data.get(section, {})
-        if not isinstance(given, Mapping):
-            raise ConfigError(f"{section}: must be a table of settings")
-        data[section] = merge(defaults[section], given)
-    data["model"] = from_dict(family.config_class, data.get("model", {}), "model")
-    return from_dict(RunConfig, data)
+    model = from_dict(family.config_class, data.get("model", {}), "model")
+    return from_dict(RunConfig, {**data, "model": model})
 
 
 def run_config_to_dict(config: RunConfig) -> dict[str, Any]:

@@ -90,6 +90,14 @@ def from_dict(cls: type[T], data: Mapping[str, Any], where: str = "") -> T:
         raise ConfigError(f"{where}: {error}" if where else str(error)) from None
 
 
+def check_ranges(settings: Any, low: float, high: float, *names: str) -> None:
+    """For `__post_init__`: raise ValueError unless each of these fields lies between `low` and `high`, or is None."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value}")
+
+
 def to_dict(instance: Any) -> dict[str, Any]:
     """Return a settings dataclass as plain dicts, lists and values: `from_dict(type(x), to_dict(x)) == x`."""
     return {field.name: _plain(getattr(instance, field.name)) for field in dataclasses.fields(instance) if field.init}

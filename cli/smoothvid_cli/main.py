@@ -5,7 +5,6 @@ Command modules are imported when they are asked for, and they import torch only
 """
 
 import importlib
-import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -31,10 +30,6 @@ COMMANDS = {
 }
 # longer names that work too, without a line in the help
 ALIASES = {"prepare-data": "prepare", "pretrain-image": "pretrain", "train-video": "train", "evaluate": "eval"}
-
-# TODO: drop these two lines once every module above exists, so that a missing one is an error again.
-COMMANDS = {name: module for name, module in COMMANDS.items() if importlib.util.find_spec(f"smoothvid_cli.{module}")}
-ALIASES = {alias: name for alias, name in ALIASES.items() if name in COMMANDS}
 
 CONTEXT = {"help_option_names": ["--help", "-h"]}
 

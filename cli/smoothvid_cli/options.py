@@ -28,11 +28,9 @@ Sets = Annotated[
 ]
 Kimg = Annotated[
     float | None,
-    typer.Option("--kimg", metavar="N", min=0.0, help="Length of the training, in 1000 real samples."),
+    typer.Option("--kimg", metavar="N", min=0.0, help="Length, in thousands of real frames shown."),
 ]
-Batch = Annotated[
-    int | None, typer.Option("--batch", metavar="N", min=1, help="Samples in a training step, over all devices.")
-]
+Batch = Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="Videos in a training step.")]
 Fps = Annotated[float | None, typer.Option("--fps", metavar="N", min=0.01, help="Frames per second of the result.")]
 
 # How it works.

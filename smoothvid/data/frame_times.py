@@ -9,8 +9,8 @@ def draw_offsets(rng: np.random.Generator, num_frames: int, spans: Sequence[int]
     """Offsets int64 [num_frames], rising from 0 to a span drawn from `spans`, those between first and last at random.
 
     Args:
-        longest: frames that the video has; spans that don't fit are passed over, and when none fits the frames are drawn
-            from as far apart as the video allows.
+        longest: frames that the video has; spans that don't fit are passed over, and when none fits the frames are
+            drawn from as far apart as the video allows.
     Source: StyleSV, section 4.1 ("three frames with total span from {1, 2, 4, ...}").
     """
     if num_frames == 1:

@@ -1,9 +1,10 @@
 """An endless stream of batches in which batch number n is a function of (seed, n) alone.
 
-Nothing is kept between batches, so training goes on after a stop with the very batches it would have seen, and any number of
-loader processes gives the same stream.
+Nothing is kept between batches, so training goes on after a stop with the very batches it would have seen, and any
+number of loader processes gives the same stream.
 """
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -74,8 +75,14 @@ def batches(reader: BatchReader, start: int = 0, workers: int = 0) -> Iterator[A
             num_workers=workers,
             generator=torch.Generator(),  # its own, so that no global draw is spent
             persistent_workers=workers > 0,
+            worker_init_fn=_leave_ctrl_c_to_the_parent,
         )
     )
+
+
+def _leave_ctrl_c_to_the_parent(worker: int) -> None:
+    """A terminal sends Ctrl-C to every process; the parent still needs its batches to finish the step at hand."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _CountFrom:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from smoothvid.data.video_io import VIDEO_SUFFIXES
-from smoothvid.errors import DataError
+from smoothvid.errors import ConfigError, DataError
 from smoothvid.evaluation.clips import (
     choose_windows,
     dataset_clips,
@@ -92,6 +92,7 @@ def evaluate(
 
     Raises:
         DataError: sizes do not fit, or there are too few clips.
+        ConfigError: start or truncation_psi given for videos.
     """
     size = settings.clip_frames
     windows = choose_windows([video.num_frames for video in dataset.videos], size, settings.seed)
@@ -144,6 +145,8 @@ def _from_videos(
     source: Any, dataset: "VideoDataset", settings: EvalSettings, count: int
 ) -> tuple[Iterator[np.ndarray], dict[str, Any]]:
     size = settings.clip_frames
+    if settings.start != 0.0 or settings.truncation_psi != 1.0:
+        raise ConfigError("start and truncation change what a model makes; these are videos that are made already")
     if hasattr(source, "videos"):
         _check_size(f"{source.path} holds", source.resolution, dataset)
         windows = choose_windows([video.num_frames for video in source.videos], size, settings.seed)

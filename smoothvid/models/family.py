@@ -38,7 +38,10 @@ class Step(Protocol):
     """Losses put here what the log and the adaptive augmentation should know."""
 
     def fake(self, phase: str) -> tuple[Tensor, Latents]:
-        """Videos [B, T, C, H, W] from the current generator and what they came from. In the generator's phase they carry gradients."""
+        """Videos [B, T, C, H, W] of the current generator and what they came from.
+
+        In the generator's phase they carry gradients.
+        """
         ...
 
 
@@ -57,8 +60,7 @@ class Family:
     """A model family.
 
     build_generator(config, c_dim, image_only) and build_discriminator(config, num_frames, c_dim) make fresh networks;
-    phases(r1_interval) lists one step's optimizations in order; motion_parameters names the prefixes of parameters that belong to
-    motion alone.
+    phases(r1_interval) lists one step's optimizations in order.
     """
 
     name: str
@@ -66,4 +68,3 @@ class Family:
     build_generator: Callable[[Any, int, bool], nn.Module]
     build_discriminator: Callable[[Any, int, int], nn.Module]
     phases: Callable[[int], list[Phase]]
-    motion_parameters: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Alias-free parts: Fourier-feature input, filtered activation and the layer schedule (Karras et al., NeurIPS 2021).
 
-The network is thought of as acting on continuous signals. Each layer has a band limit; the activation, which creates new
-frequencies, is applied at a doubled rate and the excess is filtered away, so that no layer can fold detail onto the
+The network is thought of as acting on continuous signals. Each layer has a band limit; the activation, which creates
+new frequencies, is applied at a doubled rate and the excess is filtered away, so that no layer can fold detail onto the
 pixel grid. Detail then moves with the surface it belongs to, not with the screen.
 """
 
@@ -40,7 +40,7 @@ def layer_bands(
     channel_base: int,
     channel_max: int,
 ) -> list[Band]:
-    """The schedule of `num_layers` + 1 bands, geometric from the first cutoff to the pixel grid (StyleGAN3, section 3.2).
+    """The schedule of `num_layers` + 1 bands, geometric from first cutoff to pixel grid (StyleGAN3, section 3.2).
 
     The last band is the picture's (3 channels); the last `num_critical` layers are sampled critically for sharpness.
     """
@@ -112,7 +112,8 @@ class FourierInput(nn.Module):
 class FilteredLReLU(nn.Module):
     """Bias, upsample, leaky ReLU, clamp, downsample: [N, C, s, s] of band `inner` → [N, C, band.size, same] of `outer`.
 
-    `in_size` counts the samples that come in, the border of the convolution before it included. Samples keep their place.
+    `in_size` counts the samples that come in, with the border that the convolution before it adds. Samples keep their
+    place.
     Source: StyleGAN3, section 3.2; the padding follows from exact sizes and centred filters.
     """
 

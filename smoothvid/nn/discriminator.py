@@ -30,9 +30,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.shift = shift
         self.conv0 = Conv2d(in_channels, mid_channels, 3, activation="lrelu", clamp=ACTIVATION_CLAMP)
-        self.conv1 = DownConv(
-            mid_channels, out_channels, 3, activation="lrelu", gain=SQRT_HALF, clamp=ACTIVATION_CLAMP
-        )
+        self.conv1 = DownConv(mid_channels, out_channels, 3, activation="lrelu", gain=SQRT_HALF, clamp=ACTIVATION_CLAMP)
         self.skip = Conv2d(in_channels, out_channels, 1, bias=False, gain=SQRT_HALF)
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
@@ -55,9 +53,10 @@ def minibatch_std(x: Tensor, group_size: int = 4) -> Tensor:
 
 
 class LogitHead(nn.Module):
-    """The last stage at 4×4: [N, channels, 4, 4] → logits [N], projected on `condition` [N, out_dim] where there is one.
+    """The last stage at 4×4: [N, channels, 4, 4] → logits [N].
 
-    Without a condition out_dim is 1 and the output is the logit itself.
+    The output is projected on `condition` [N, out_dim] where there is one; without one out_dim is 1 and it is
+    the logit itself.
     """
 
     def __init__(self, channels: int, out_dim: int = 1, mbstd_group: int = 4) -> None:

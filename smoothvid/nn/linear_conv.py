@@ -1,4 +1,4 @@
-"""Equalized layers: weights are kept at unit scale and multiplied at run time (Karras et al., ICLR 2018, section 4.1)."""
+"""Equalized layers: weights kept at unit scale and multiplied at run time (Karras et al., ICLR 2018, section 4.1)."""
 
 import math
 

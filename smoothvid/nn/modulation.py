@@ -31,13 +31,13 @@ def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, p
 
 
 class ModulatedConv(nn.Module):
-    """A modulated convolution that normalizes its input by a running mean square: x [N,C,H,W], w [N,w_dim] → [N,out,H',W'].
+    """A modulated convolution, its input normalized by a running mean square: x [N,C,H,W], w [N,w_dim] → [N,out,H',W'].
 
     Args:
         demodulate: off for the layer to RGB, whose style is scaled by 1/√in_channels instead.
-        low_rank: rank of a second kernel that the motion code v modulates; 0 for none. Its output starts at exactly zero
-            through a learnable gain per channel, which has a gradient from the first step on (the published branch, with both
-            factors zero, has none). Imported weights have gain 1.
+        low_rank: rank of a second kernel that the motion code v modulates; 0 for none. Its output starts at exactly
+            zero through a learnable gain per channel, which has a gradient from the first step on (the published
+            branch, with both factors zero, has none). Imported weights have gain 1.
     """
 
     magnitude_ema: Tensor

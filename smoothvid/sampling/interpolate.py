@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
+from smoothvid.batch import to_uint8
 from smoothvid.sampling.grid import tile
 from smoothvid.sampling.model import VideoModel
-from smoothvid.sampling.stream import time_chunks, to_uint8
+from smoothvid.sampling.stream import time_chunks
 
 Hold = Literal["motion", "content"]
 
@@ -60,7 +61,7 @@ def walk(
             ws = torch.tensordot(weights, walked, dims=1)  # one content a frame
             v = model.motions(held, times, label)[0]
             frames = model.render(ws, v[:, None])[:, 0]
-        yield to_uint8(frames)
+        yield to_uint8(frames).cpu()
 
 
 def content_motion_grid(
@@ -78,7 +79,7 @@ def content_motion_grid(
     contents = model.contents(seeds, truncation_psi, label)
     for times in time_chunks(start, num_frames, step, chunk):
         motions = model.motions(seeds, times, label)
-        rows = [to_uint8(model.render(ws.expand_as(contents), motions)) for ws in contents]
+        rows = [to_uint8(model.render(ws.expand_as(contents), motions)).cpu() for ws in contents]
         yield tile([video for row in rows for video in row], len(seeds))
 
 

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from smoothvid.batch import to_uint8
 from smoothvid.errors import CheckpointError, ConfigError, DeviceError
 from smoothvid.sampling.model_file import MODEL_FILE, ModelFacts, model_files, read_model, save_model
 from smoothvid.sampling.motion_noise import content_code, drawn_label, motion_codes
-from smoothvid.sampling.stream import time_chunks, to_uint8
+from smoothvid.sampling.stream import time_chunks
 
 __all__ = ["MODEL_FILE", "ModelFacts", "VideoModel", "choose_device", "load_model", "save_model"]
 
@@ -100,7 +101,7 @@ class VideoModel:
         """
         ws = self.contents([seed], truncation_psi, label)
         for times in time_chunks(start, num_frames, step, chunk):
-            yield to_uint8(self.render(ws, self.motions([seed], times, label))[0])
+            yield to_uint8(self.render(ws, self.motions([seed], times, label))[0]).cpu()
 
     def sample(
         self,
@@ -115,7 +116,8 @@ class VideoModel:
         """Return whole videos, uint8 [B, T, 3, H, W] on the CPU; `chunk` frames of all seeds are made at a time."""
         ws = self.contents(seeds, truncation_psi, label)
         chunks = time_chunks(start, num_frames, step, chunk)
-        return torch.cat([to_uint8(self.render(ws, self.motions(seeds, times, label))) for times in chunks], dim=1)
+        videos = [to_uint8(self.render(ws, self.motions(seeds, times, label))).cpu() for times in chunks]
+        return torch.cat(videos, dim=1)
 
     def check_label(self, label: str | None) -> None:
         """Raise ConfigError unless the model knows this label; None is always fine."""

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from smoothvid.errors import ConfigError
 
@@ -43,8 +42,3 @@ def time_chunks(start: float, num_frames: int | None, step: float, chunk: int) -
         count = chunk if num_frames is None else min(chunk, num_frames - first)
         yield start + step * np.arange(first, first + count, dtype=np.float64)
         first += count
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Turn images in about [-1, 1] into uint8 on the CPU, same shape; values outside are clipped."""
-    return (images * 127.5 + 127.5).round().clamp(0, 255).byte().cpu()

@@ -1,8 +1,8 @@
 """Checkpoints: folders that appear only when whole, with a checksum of every file.
 
-    RUN/checkpoints/<seen_clips>/model.safetensors   averaged generator, enough to sample from
-                                 state.pt            everything that training needs to go on
-                                 checksums.json      sha256 of both
+RUN/checkpoints/<seen_clips>/model.safetensors   averaged generator, enough to sample from
+                             state.pt            everything else that training needs to go on
+                             checksums.json      sha256 of both
 """
 
 import hashlib
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from smoothvid.errors import CheckpointError
 from smoothvid.sampling.model import MODEL_FILE, ModelFacts, save_model
@@ -40,9 +42,10 @@ def save_checkpoint(run: Path, average: torch.nn.Module, facts: ModelFacts, stat
         shutil.rmtree(folder, ignore_errors=True)
         os.rename(partial, folder)
         _sync(folder.parent)
-    except OSError as error:
+    except (OSError, RuntimeError, SafetensorError) as error:  # a full disk may be any of the three
         shutil.rmtree(partial, ignore_errors=True)
-        raise CheckpointError(f"{folder}: cannot be written ({error.strerror}); earlier checkpoints are intact") from None
+        reason = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{folder}: cannot be written ({reason}); earlier checkpoints are intact") from None
     for old in checkpoint_folders(run)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
@@ -69,16 +72,20 @@ def newest_state(run: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """The training state in a checkpoint folder, read without running any code, checksum first."""
+    """The training state in a checkpoint folder, read without running any code, checksums first.
+
+    The averaged generator is in it as `average`.
+    """
     path = folder / STATE_FILE
     try:
         sums = json.loads((folder / CHECKSUMS).read_text())
         if any(_sha256(folder / name) != sums.get(name) for name in (MODEL_FILE, STATE_FILE)):
             raise CheckpointError(f"{folder}: damaged (its checksum does not fit)")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state["average"] = load_file(folder / MODEL_FILE)
     except OSError as error:
         raise CheckpointError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    except (ValueError, AttributeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (ValueError, AttributeError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:120]})") from None
     return state
 

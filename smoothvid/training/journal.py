@@ -44,20 +44,23 @@ class RunLog:
 
     def __init__(self, path: Path, from_step: int) -> None:
         self.path = path
-        kept = [line for line in self._lines() if line["step"] <= from_step]
+        kept = [line for line in read_log(path) if line["step"] <= from_step]
         path.write_text("".join(json.dumps(line) + "\n" for line in kept))
-
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        if self.path.exists():
-            for text in self.path.read_text().splitlines():
-                try:
-                    yield json.loads(text)
-                except ValueError:  # the line at which a killed run was cut off
-                    return
 
     def write(self, line: dict[str, Any]) -> None:
         with open(self.path, "a") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log.jsonl, up to the one at which a killed run was cut off; none where there is no log."""
+    lines: list[dict[str, Any]] = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
 
 
 @contextmanager

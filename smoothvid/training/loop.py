@@ -59,20 +59,20 @@ class Training:
         self.settings, self.seed, self.workers = config.phase(phase), seed, workers
         self.device = device or torch.device("cpu")
         self.family = get_family(config.family)
-        if dataset.resolution != config.model.resolution:
+        theirs, ours = dataset.resolution, config.model.resolution
+        if theirs != ours:
             raise ConfigError(
-                f"{dataset.path} has {dataset.resolution}×{dataset.resolution} frames, the model makes "
-                f"{config.model.resolution}×{config.model.resolution}; prepare with --resolution {config.model.resolution} "
-                f"or pass --set model.resolution={dataset.resolution}"
+                f"{dataset.path} has {theirs}×{theirs} frames, the model makes {ours}×{ours}; "
+                f"prepare with --resolution {ours} or pass --set model.resolution={theirs}"
             )
         torch.manual_seed(seed)
         c_dim = dataset.label_dim
         self.generator = self.family.build_generator(config.model, c_dim, phase == "pretrain").to(self.device)
-        self.discriminator = self.family.build_discriminator(config.model, self.settings.num_frames, c_dim).to(self.device)
-        self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.optimizers = build_optimizers(
-            self.generator, self.discriminator, self.settings, self.family.motion_parameters
+        self.discriminator = self.family.build_discriminator(config.model, self.settings.num_frames, c_dim).to(
+            self.device
         )
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.optimizers = build_optimizers(self.generator, self.discriminator, self.settings)
         self.ada = AdaController(self.settings.augment_target, self.settings.augment_kimg)
         s = self.settings
         self.reader = BatchReader(dataset, ClipSettings(s.batch, s.num_frames, s.spans, s.chunk, s.mirror, seed))
@@ -88,7 +88,7 @@ class Training:
         return max(1, round(self.settings.kimg * 1000 / (self.settings.batch * self.settings.num_frames)))
 
     def state(self) -> dict[str, Any]:
-        """All it takes to go on, as plain tensors and numbers."""
+        """All it takes to go on beside the averaged generator, which has its own file, as plain tensors and numbers."""
         return {
             "phase": self.phase_name,
             "seed": self.seed,
@@ -97,18 +97,19 @@ class Training:
             "data": self.dataset.fingerprint(),
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
-            "average": self.average.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "ada": self.ada.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
+        """Go on from a state that `load_state` read."""
         for name in ("phase", "seed"):
             if state[name] != getattr(self, "phase_name" if name == "phase" else name):
                 raise ConfigError(f"this run was made with {name} {state[name]}; continue it with the same")
         if state["data"] != self.dataset.fingerprint():
-            raise ConfigError(f"{self.dataset.path} is not the dataset that this run was trained on; use --init instead")
+            raise ConfigError(
+                f"{self.dataset.path} is not the dataset that this run was trained on; use --init instead"
+            )
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.average.load_state_dict(state["average"])
@@ -152,16 +153,14 @@ class Training:
         step = TrainingStep(
             self.generator, self.discriminator, real, self.augment, self.draw_times, s, (self.seed, self.step_number)
         )
-        content, motion = self.optimizers["generator"].param_groups
-        shown = self.step_number * s.batch * s.num_frames / 1000
-        content["lr"] = 0.0 if shown < s.freeze_content_kimg else s.lr_g
-        motion["lr"] = s.lr_g * s.motion_lr_mult
         self._augment_draws = 0
         for phase in self.family.phases(s.r1_interval):
             if self.step_number % phase.interval == 0:
                 step.report[f"loss_{phase.name}"] = optimize(phase, step, self.optimizers[phase.network])
         self.step_number += 1
-        decay = ema_decay(s.batch, s.batch * 10 / 32 if s.ema_kimg is None else s.ema_kimg, s.ema_rampup, self.seen_clips)
+        decay = ema_decay(
+            s.batch, s.batch * 10 / 32 if s.ema_kimg is None else s.ema_kimg, s.ema_rampup, self.seen_clips
+        )
         update_ema(self.average, self.generator, decay)
         if s.augment == "ada":
             self.ada.update(step.report["real_sign"], s.batch)
@@ -180,7 +179,9 @@ class Training:
         s = self.settings
         key = int(generator_for(self.seed, self.step_number, "times", purpose).initial_seed())
         rng = np.random.Generator(np.random.Philox(key=key))
-        lengths = [self.dataset.videos[i].num_frames for i in rng.choice(self.reader.usable, s.batch, p=self.reader.weights)]
+        lengths = [
+            self.dataset.videos[i].num_frames for i in rng.choice(self.reader.usable, s.batch, p=self.reader.weights)
+        ]
         return torch.from_numpy(np.stack([draw_clip(rng, n, s.num_frames, s.spans, s.chunk)[1] for n in lengths]))
 
     def snapshot(self) -> None:

@@ -7,9 +7,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to hold on to large freed blocks for reuse; does nothing on other systems. Returns whether it took effect.
+    """Tell glibc to hold on to large freed blocks for reuse; does nothing on other systems. Returns whether it worked.
 
-    On a CPU most of an alias-free network's time beside the convolutions is the system zeroing pages for large temporaries.
+    On a CPU most of an alias-free network's time beside the convolutions goes into zeroing pages for large temporaries.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -16,8 +16,8 @@ MOMENTS = 8  # columns of the still
 def write_previews(videos: Tensor, folder: Path, name: str, fps: float) -> None:
     """Write `name`.mp4 (videos side by side) and `name`.png from uint8 [B, T, 3, H, W].
 
-    Each row of the still is one video: frames at equal distances, then a slice through time, the picture's lower-middle row at every
-    frame, where still things are straight lines and moving ones slant.
+    Each row of the still is one video: frames at equal distances, then a slice through time, the picture's lower-middle
+    row at every frame, where still things are straight lines and moving ones slant.
     """
     folder.mkdir(parents=True, exist_ok=True)
     columns = int(np.ceil(np.sqrt(len(videos))))

@@ -41,8 +41,8 @@ def prepare_run(request: RunRequest) -> tuple[Training, dict[str, TransferReport
     """Make the run's folder and networks ready to `run()`; returns also what became of the initial weights, by network.
 
     Raises:
-        ConfigError: the folder holds a run already and neither `resume` nor `force` is asked for, or a resumed run's settings
-            differ from the ones asked for.
+        ConfigError: the folder holds a run already and neither `resume` nor `force` is asked for, or a resumed run's
+            settings differ from the ones asked for.
         CheckpointError: `init` or the run to continue holds no usable checkpoint.
     """
     run, dataset = request.out, open_dataset(request.dataset)
@@ -52,13 +52,13 @@ def prepare_run(request: RunRequest) -> tuple[Training, dict[str, TransferReport
         _, state = newest_state(run)
         training.restore(state)
         return training, {}
-    if (run / CONFIG_FILE).exists():
-        if not request.force:
-            raise ConfigError(f"{run} holds a run already; --resume goes on with it, --force starts over")
-        for name in ("checkpoints", "previews"):
-            shutil.rmtree(run / name, ignore_errors=True)
-        (run / "log.jsonl").unlink(missing_ok=True)
+    if (run / CONFIG_FILE).exists() and not request.force:
+        raise ConfigError(f"{run} holds a run already; --resume goes on with it, --force starts over")
+    # Read before anything is removed: a run may start over from weights of its own.
     reports = {} if request.init is None else _start_from(training, request.init)
+    for name in ("checkpoints", "previews"):
+        shutil.rmtree(run / name, ignore_errors=True)
+    (run / "log.jsonl").unlink(missing_ok=True)
     run.mkdir(parents=True, exist_ok=True)
     content = {"phase": request.phase, "seed": request.seed, "dataset": str(request.dataset)}
     content |= run_config_to_dict(request.config)
@@ -94,7 +94,9 @@ def _check_same_settings(run: Path, request: RunRequest) -> None:
     changed = sorted(key for key in ours if ours[key] != theirs.get(key) and key not in free)
     if changed:
         listed = ", ".join(f"{key} ({theirs.get(key)} → {ours[key]})" for key in changed[:5])
-        raise ConfigError(f"--resume: {run} was made with other settings: {listed}; give the same, or --init to start anew")
+        raise ConfigError(
+            f"--resume: {run} was made with other settings: {listed}; give the same, or --init to start anew"
+        )
 
 
 def _flatten(data: dict, where: str = "") -> dict[str, object]:
@@ -106,17 +108,20 @@ def _flatten(data: dict, where: str = "") -> dict[str, object]:
 
 
 def _start_from(training: Training, init: Path) -> dict[str, TransferReport]:
-    """Take the weights of another run. From an image model to a video model the motion mask starts as the settings say."""
+    """Take the weights of another run; from an image to a video model the motion mask starts as the settings say."""
     if (init / "state.pt").is_file():
         state = load_state(init)
     elif checkpoint_folders(init):
         _, state = newest_state(init)
     else:
         raise CheckpointError(f"--init {init}: no run or checkpoint folder with a training state")
-    fresh = ("synthesis.motion_mask",) if state["phase"] == "pretrain" and training.phase_name == "train" else ()
+    begins_motion = state["phase"] == "pretrain" and training.phase_name == "train"
+    fresh = ("synthesis.motion_mask",) if begins_motion else ()
     reports = {
         "generator": transfer(state["average"], training.generator, fresh),
         "discriminator": transfer(state["discriminator"], training.discriminator),
     }
-    transfer(state["average"], training.average, fresh)
+    if begins_motion:
+        training.generator.synthesis.begin_motion()
+    training.average.load_state_dict(training.generator.state_dict())
     return reports

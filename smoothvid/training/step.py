@@ -1,6 +1,7 @@
 """One training step: what it draws, and the optimizations of the family's phases."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,14 +27,15 @@ class TrainingStep:
         config: TrainingConfig,
         key: tuple[int, int],
     ) -> None:
-        self.generator, self.discriminator = generator, discriminator
+        self.generator: Any = generator
+        self.discriminator = discriminator
         self.real, self.augment, self.r1_gamma = real, augment, config.r1_gamma
         self.report: dict[str, Tensor] = {}
         self._draw_times, self._share, self._key = draw_times, config.share_fakes, key
         self._kept: tuple[Tensor, Latents] | None = None
 
     def fake(self, phase: str) -> tuple[Tensor, Latents]:
-        """Generated videos [B, T, C, H, W]. The discriminator's phase updates the generator's running means, once a step."""
+        """Generated videos [B, T, C, H, W]; the generator's running means are updated once a step."""
         if self._kept is not None:
             return self._kept
         latents = self._latents(phase)
@@ -72,6 +74,8 @@ def optimize(phase: Phase, step: TrainingStep, optimizer: torch.optim.Optimizer)
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if parameter.grad is not None:
-                torch.nan_to_num(parameter.grad, nan=0.0, posinf=GRADIENT_BOUND, neginf=-GRADIENT_BOUND, out=parameter.grad)
+                torch.nan_to_num(
+                    parameter.grad, nan=0.0, posinf=GRADIENT_BOUND, neginf=-GRADIENT_BOUND, out=parameter.grad
+                )
     optimizer.step()
     return loss.detach()

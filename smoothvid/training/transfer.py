@@ -29,7 +29,9 @@ class TransferReport:
 def transfer(source: Mapping[str, Tensor], target: nn.Module, fresh: tuple[str, ...] = ()) -> TransferReport:
     """Copy into `target` every tensor of `source` with the same name and shape.
 
-    A single row where the target has many (the image discriminator's logit, the video discriminator's projection) is repeated.
+    A single output where the target has many (the image discriminator's logit, the video discriminator's projection) is
+    repeated; so are the inputs of a convolution that sees several frames side by side instead of one, scaled to see
+    their mean.
 
     Args:
         fresh: names that keep the target's own values even where the source has them.
@@ -39,13 +41,26 @@ def transfer(source: Mapping[str, Tensor], target: nn.Module, fresh: tuple[str, 
     own = {name: tensor for name, tensor in own.items() if name in target.state_dict()}
     for name, tensor in own.items():
         value = None if name in fresh else source.get(name)
-        if value is not None and value.shape == tensor.shape:
+        if value is None:
+            report.fresh.append(name)
+        elif value.shape == tensor.shape:
             tensor.copy_(value)
             report.loaded.append(name)
-        elif value is not None and value.shape[:1] == (1,) and value.shape[1:] == tensor.shape[1:]:
-            tensor.copy_(value.expand_as(tensor))
+        elif (wide := _widen(value, tensor)) is not None:
+            tensor.copy_(wide)
             report.widened.append(name)
         else:
             report.fresh.append(name)
     report.dropped = [name for name in source if name not in report.loaded and name not in report.widened]
     return report
+
+
+def _widen(value: Tensor, target: Tensor) -> Tensor | None:
+    """`value` repeated to the target's shape where that means the same thing, else None."""
+    if value.shape[:1] == (1,) and value.shape[1:] == target.shape[1:]:
+        return value.expand_as(target)
+    if value.ndim == 4 and value.shape[0] == target.shape[0] and value.shape[2:] == target.shape[2:]:
+        times, rest = divmod(target.shape[1], value.shape[1])
+        # Equalized weights are divided by the root of the number of inputs at run time: a mean needs only a root here.
+        return None if rest else value.repeat(1, times, 1, 1) / times**0.5
+    return None

@@ -11,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from smoothvid.errors import DataError
+from smoothvid.errors import ConfigError, DataError
 from smoothvid.evaluation.clips import choose_windows
 from smoothvid.evaluation.run import EvalSettings, evaluate
 from smoothvid_cli.main import app
@@ -95,6 +95,8 @@ def test_too_few_clips_and_other_sizes_are_refused(real: Videos) -> None:
     with pytest.raises(DataError, match="16x16, but wide is 32x32; prepare"):
         wide = Videos(np.zeros((40, 20, 3, 32, 32), np.uint8), "wide")
         evaluate(Model(), wide, EvalSettings(num_videos=20))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="made already"):
+        evaluate(real, real, EvalSettings(num_videos=20, start=5.0))  # type: ignore[arg-type]
     for wrong in ({"num_videos": 2}, {"clip_frames": 4}, {"start": float("nan")}):
         with pytest.raises(ValueError, match="needed|finite"):
             EvalSettings(**wrong)  # type: ignore[arg-type]

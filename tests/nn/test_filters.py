@@ -40,6 +40,13 @@ def test_downsampling(num_taps: int, down: int, size: int) -> None:
     np.testing.assert_allclose(ours, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("num_taps", [2, 6, 7, 12, 24])
+@pytest.mark.parametrize("cutoff, half_width", [(2.0, 0.05), (2.0, 2.0), (6.5, 3.0), (12.0, 9.0), (12.0, 19.0)])
+def test_lowpass_is_scipys(num_taps: int, cutoff: float, half_width: float) -> None:
+    expected = scipy.signal.firwin(num_taps, cutoff, width=2 * half_width, fs=64)
+    np.testing.assert_allclose(lowpass_taps(num_taps, cutoff, half_width, 64), expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("cutoff, half_width", [(4.0, 3.0), (9.0, 4.0)])
 def test_lowpass_passes_below_and_stops_above(cutoff: float, half_width: float) -> None:
     taps = lowpass_taps(24, cutoff, half_width, sampling_rate=64)

@@ -62,5 +62,5 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
 
 
 def strided(x: Tensor, channels: int, rows: int) -> Tensor:
-    """Every so-many-th channel, row and column, as the stored layer outputs are thinned: about `channels` × `rows` × `rows` left."""
+    """Thinned as the stored layer outputs are: about `channels` channels of `rows` × `rows` numbers are left."""
     return x[:, :: max(1, x.shape[1] // channels), :: max(1, x.shape[2] // rows), :: max(1, x.shape[3] // rows)]

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from smoothvid.models.stylesv.config import DiscriminatorConfig, GeneratorConfig, MotionConfig, StyleSVConfig
+from smoothvid.models.stylesv.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+    MotionConfig,
+    MotionKind,
+    StyleSVConfig,
+)
 from smoothvid.models.stylesv.discriminator import Discriminator
 from smoothvid.models.stylesv.generator import Generator
 from smoothvid.models.stylesv.motion import Motion
@@ -31,10 +37,10 @@ MOTIONS = [f"m_motion_{kind}_d{d}" for kind in ("linear", "bspline", "bspline_bs
 
 def motion_config(facts: dict) -> MotionConfig:
     published = facts["config"]
-    kind = "linear" if not published["bspline"] else "bspline-embedding" if published["bs_emb"] else "bspline"
+    kind: MotionKind = "bspline-embedding" if published["bs_emb"] else "bspline"
     time = published["time_enc"]
     return MotionConfig(
-        kind=kind,
+        kind=kind if published["bspline"] else "linear",
         distance=published["motion"]["motion_z_distance"],
         min_period=time["min_period_len"],
         max_period=time["max_period_len"],
@@ -120,6 +126,7 @@ def test_generator(name: str) -> None:
     if "grad_z" in variant.arrays:
         cotangent = torch.from_numpy(draw("img_cotangent", list(images.shape), variant.suffix))
         (images * cotangent).sum().backward()
+        assert z.grad is not None and motion_z.grad is not None
         assert relative_error(z.grad, variant.array("grad_z")) <= GRADIENT_TOLERANCE
         assert (
             relative_error(motion_z.grad.norm(dim=2), variant.array("stat/grad_motion_z_norm_per_code"))

@@ -12,7 +12,7 @@ from smoothvid.settings import from_dict
 
 TINY = {
     "resolution": 16,
-    "motion": {"z_dim": 16, "fourier_dim": 8, "distance": 16, "min_period": 16, "max_period": 64, "mask_init": 0.7},
+    "motion": {"z_dim": 16, "fourier_dim": 8, "distance": 16, "min_period": 16, "max_period": 64},
     "generator": {"z_dim": 16, "w_dim": 16, "num_layers": 4, "margin": 4, "channel_base": 256, "channel_max": 16},
 }
 
@@ -30,6 +30,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     family = get_family("stylesv")
     generator = family.build_generator(from_dict(family.config_class, TINY), 2, False)
+    generator.synthesis.motion_mask.data.fill_(0.7)
     facts = ModelFacts(family="stylesv", config=TINY, resolution=16, fps=10, seen_clips=123, label_names=("sky", "sea"))
     save_model(folder / "model.safetensors", generator, facts)
     return folder

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from smoothvid.batch import to_uint8
 from smoothvid.sampling.interpolate import closed_spline_weights, content_motion_grid, walk
 from smoothvid.sampling.model import VideoModel
-from smoothvid.sampling.stream import to_uint8
 
 
 def close(a: torch.Tensor, b: torch.Tensor) -> bool:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from smoothvid.batch import to_uint8
 from smoothvid.errors import ConfigError
 from smoothvid.sampling.grid import parse_grid, tile, tile_streams
 from smoothvid.sampling.model import VideoModel
-from smoothvid.sampling.stream import parse_length, time_chunks, to_uint8
+from smoothvid.sampling.stream import parse_length, time_chunks
 
 
 @pytest.mark.parametrize(

@@ -12,5 +12,4 @@ FAMILY = Family(
     build_generator=Generator,
     build_discriminator=Discriminator,
     phases=phases,
-    motion_parameters=("motion.", "synthesis.motion_mask", "synthesis.input_motion."),
 )

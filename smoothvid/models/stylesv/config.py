@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from smoothvid.settings import check_ranges
+
 MotionKind = Literal["linear", "bspline", "bspline-embedding"]
 
 
@@ -24,16 +26,20 @@ class MotionConfig:
     """Shortest and longest period of the sinusoids, in frames."""
     lr_mult: float = 0.01
     """How much slower than the rest the trajectory's convolutions learn."""
-    mask_init: float = 0.0
-    """What multiplies the motion code when video training starts."""
+    start: Literal["mask", "weights"] = "mask"
+    """How motion begins in an image model. "mask" (the paper's): the code is multiplied by a learnable mask, zero at
+    first. "weights": the mask is one and the weights that read the code are zero at first, so that training chooses at
+    once in which directions the picture moves; this is what learns motion within minutes."""
 
     def __post_init__(self) -> None:
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, not {self.kernel_size}")
         if not 0 < self.min_period <= self.max_period:
             raise ValueError(f"0 < min_period <= max_period is needed, not {self.min_period} and {self.max_period}")
-        if self.distance < 1:
-            raise ValueError(f"distance must be at least 1 frame, not {self.distance}")
+        check_ranges(self, 1, 4096, "z_dim", "fourier_dim")
+        check_ranges(self, 1, 2**20, "distance")  # in frames
+        check_ranges(self, 1, 255, "kernel_size")
+        check_ranges(self, 0, 1e3, "lr_mult")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +65,20 @@ class GeneratorConfig:
     magnitude_decay: float = 0.999
     w_avg_decay: float = 0.998
 
+    def __post_init__(self) -> None:
+        check_ranges(self, 1, 8192, "z_dim", "w_dim", "channel_max")
+        check_ranges(self, 1, 2**20, "channel_base")
+        check_ranges(self, 1, 64, "mapping_layers")
+        check_ranges(self, 2, 64, "num_layers")
+        check_ranges(self, 0, 256, "low_rank", "margin")
+        check_ranges(self, 0, 1, "magnitude_decay", "w_avg_decay")
+        if not 0 <= self.num_critical < self.num_layers:
+            raise ValueError(
+                f"num_critical must be from 0 to below num_layers {self.num_layers}, not {self.num_critical}"
+            )
+        if not (0 < self.first_cutoff < self.first_stopband and self.last_stopband_rel > 1):
+            raise ValueError("stopbands lie above cutoffs: 0 < first_cutoff < first_stopband and 1 < last_stopband_rel")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig:
@@ -75,8 +95,11 @@ class DiscriminatorConfig:
     mbstd_group: int = 4
 
     def __post_init__(self) -> None:
-        if self.fusion_resolution not in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
-            raise ValueError(f"fusion_resolution must be a power of two of at least 4, not {self.fusion_resolution}")
+        check_ranges(self, 1, 8192, "channel_max")
+        check_ranges(self, 1, 2**20, "channel_base")
+        check_ranges(self, 1, 4096, "time_embedding", "mbstd_group")
+        if self.fusion_resolution not in (8, 16, 32, 64, 128, 256, 512, 1024):  # the last block works on 8 × 8
+            raise ValueError(f"fusion_resolution must be a power of two from 8 to 1024, not {self.fusion_resolution}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +112,14 @@ class StyleSVConfig:
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
     def __post_init__(self) -> None:
-        if self.resolution < 16 or self.resolution & (self.resolution - 1):
-            raise ValueError(f"resolution must be a power of two of at least 16, not {self.resolution}")
+        if self.resolution not in (16, 32, 64, 128, 256, 512, 1024):
+            raise ValueError(f"resolution must be a power of two from 16 to 1024, not {self.resolution}")
         if self.discriminator.fusion_resolution > self.resolution:
             raise ValueError(
                 f"fusion_resolution {self.discriminator.fusion_resolution} is above the resolution {self.resolution}"
             )
+        if self.generator.fuse == "add" and self.motion.start == "weights":
+            raise ValueError("motion.start = 'weights' needs fuse = 'concat': addition has no weights to start from")
         if self.generator.fuse == "add" and self.generator.w_dim != 2 * self.motion.fourier_dim:
             raise ValueError(
                 f"fuse = 'add' needs w_dim = 2·fourier_dim, not {self.generator.w_dim} and {self.motion.fourier_dim}"

@@ -1,9 +1,9 @@
 """The StyleSV discriminator: frames as images, shifted in time, fused to one video, judged with their spacing known.
 
-Frames [B, T] go through residual blocks as separate images, trading channels with their neighbours (temporal shift), down to
-`fusion_resolution`; there they become one (their mean, or their channels side by side). The gaps between the frame
-times, embedded, give the direction on which the last features are projected.
-Source: Zhang et al., ICLR 2023, section 3.2; time conditioning from StyleGAN-V (Skorokhodov et al., CVPR 2022), section 3.3.
+Frames [B, T] go through residual blocks as separate images, trading channels with their neighbours (temporal shift),
+down to `fusion_resolution`; there they become one (their mean, or their channels side by side). The gaps between the
+frame times, embedded, give the direction on which the last features are projected.
+Source: Zhang et al., ICLR 2023, section 3.2; time conditioning from StyleGAN-V (Skorokhodov et al., CVPR 2022), 3.3.
 """
 
 import math

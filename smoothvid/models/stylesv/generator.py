@@ -4,10 +4,12 @@
     motion     motion_z, times  → v [B, T, v_dim]            where it is at each time
     synthesis  ws, v            → images [B·T, 3, H, H]
 
-ws[0] steers the Fourier input; ws[1:] style the layers after the motion code has joined them. A learnable mask, zero at first,
-multiplies v, so that an image model becomes a video model without a jolt.
+ws[0] steers the Fourier input; ws[1:] style the layers after the motion code has joined them. A learnable mask, zero at
+first, multiplies v, so that an image model becomes a video model without a jolt.
 Source: Zhang et al., Towards Smooth Video Composition, ICLR 2023, on StyleGAN3-T (Karras et al., NeurIPS 2021).
 """
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -65,9 +67,11 @@ class ToRGB(nn.Module):
 class Synthesis(nn.Module):
     """ws [B, num_ws, w_dim], v [B, T, v_dim] → images [B·T, 3, H, H], about [-1, 1], frames of one video together."""
 
-    def __init__(self, resolution: int, config: GeneratorConfig, v_dim: int, mask_init: float | None) -> None:
+    def __init__(
+        self, resolution: int, config: GeneratorConfig, v_dim: int, start: Literal["mask", "weights"], image_only: bool
+    ) -> None:
         super().__init__()
-        self.fuse, self.output_scale = config.fuse, config.output_scale
+        self.fuse, self.output_scale, self.w_dim = config.fuse, config.output_scale, config.w_dim
         bands = layer_bands(
             resolution,
             config.num_layers,
@@ -89,10 +93,23 @@ class Synthesis(nn.Module):
             SynthesisLayer(a, b, config, v_dim) for a, b in zip(inner, bands[: config.num_layers], strict=True)
         )
         self.to_rgb = ToRGB(bands[config.num_layers - 1], config, v_dim)
-        if mask_init is None:  # image pretraining: a fixed zero
+        if image_only:
             self.register_buffer("motion_mask", torch.zeros(1, v_dim))
         else:
-            self.motion_mask = nn.Parameter(torch.full((1, v_dim), float(mask_init)))
+            self.motion_mask = nn.Parameter(torch.zeros(1, v_dim))
+        self.start = start
+        self.begin_motion()
+
+    @torch.no_grad()
+    def begin_motion(self) -> None:
+        """Set the motion mask and what reads the motion code to where video training starts; see MotionConfig.start."""
+        if self.start == "mask":
+            self.motion_mask.zero_()
+            return
+        if isinstance(self.motion_mask, nn.Parameter):
+            self.motion_mask.fill_(1.0)
+        self.input_motion.weight.zero_()
+        self.join.weight[:, self.w_dim :] = 0
 
     def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         num_frames = v.shape[1]
@@ -123,7 +140,7 @@ class Generator(nn.Module):
         g, m = config.generator, config.motion
         self.config, self.c_dim, self.z_dim = config, c_dim, g.z_dim
         self.motion = Motion(m, c_dim)
-        self.synthesis = Synthesis(config.resolution, g, self.motion.v_dim, None if image_only else m.mask_init)
+        self.synthesis = Synthesis(config.resolution, g, self.motion.v_dim, m.start, image_only)
         self.mapping = StyleMapping(
             g.z_dim, c_dim, g.w_dim, self.synthesis.num_ws, g.mapping_layers, w_avg_decay=g.w_avg_decay
         )

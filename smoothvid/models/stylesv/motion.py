@@ -21,7 +21,7 @@ from smoothvid.nn.linear_conv import Linear, lrelu
 
 
 class TrajectoryConv(nn.Module):
-    """Equalized unpadded convolution over the code index with a unit-gain leaky ReLU: [B, C, K] → [B, out, K − k + 1]."""
+    """Equalized unpadded convolution over the code index, unit-gain leaky ReLU: [B, C, K] → [B, out, K − k + 1]."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, lr_mult: float) -> None:
         super().__init__()
@@ -66,10 +66,8 @@ class Motion(nn.Module):
         span = int((segments.amax(1) - first).max())
         return first, span + self._num_control + 2 * (self.config.kernel_size - 1)
 
-    def forward(
-        self, motion_z: Tensor, times: Tensor, c: Tensor | None = None, first_code: int | Tensor = 0
-    ) -> Tensor:
-        """Read the motion off at `times`; motion_z[:, 0] is the code with index `first_code` (an int, or one per video)."""
+    def forward(self, motion_z: Tensor, times: Tensor, c: Tensor | None = None, first_code: int | Tensor = 0) -> Tensor:
+        """Read the motion off at `times`; motion_z[:, 0] is code number `first_code` (an int, or one per video)."""
         x = motion_z.transpose(1, 2)  # [B, z_dim, K]
         if c is not None and c.shape[1]:
             x = torch.cat([x, c[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
@@ -105,8 +103,10 @@ class Motion(nn.Module):
             end = start + self.config.distance
             speed, phase = point(speeds, 0), point(phases, 0)
             tie = (1 - s) * embed(start, speed, phase) + s * embed(end, speed, phase)
-            along = spline(aligners) if self.config.kind == "bspline" else torch.lerp(
-                point(aligners, 0).double(), point(aligners, 1).double(), s
+            along = (
+                spline(aligners)
+                if self.config.kind == "bspline"
+                else torch.lerp(point(aligners, 0).double(), point(aligners, 1).double(), s)
             )
             v = embed(times.double()[:, :, None], speed, phase) - tie + along
         return v.to(motion_z.dtype)

@@ -1,7 +1,7 @@
 """Parameter names of the published StyleSV code, and what they are called here.
 
-Weights trained elsewhere are matched by these rules alone. Filters and fixed frequencies are recomputed, so their entries
-have no counterpart; `low_rank_gain` is ours and equals one in the published network.
+Weights trained elsewhere are matched by these rules alone. Filters and fixed frequencies are recomputed, so their
+entries have no counterpart; `low_rank_gain` is ours and equals one in the published network.
 """
 
 import re

@@ -1,0 +1,204 @@
+"""What `pretrain` and `train` share: their own options, the choice of settings, and running to the end or to Ctrl-C."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from smoothvid_cli import console
+
+if TYPE_CHECKING:
+    from smoothvid.run_config import RunConfig
+    from smoothvid.training.loop import Training
+    from smoothvid.training.run import RunRequest
+    from smoothvid.training.transfer import TransferReport
+
+RunFolder = Annotated[
+    Path, typer.Option("--out", "-o", metavar="RUN", help="The run's folder: settings, log, checkpoints, previews.")
+]
+Init = Annotated[
+    Path | None,
+    typer.Option("--init", metavar="RUN|CHECKPOINT", help="Start from these weights, usually of `smoothvid pretrain`."),
+]
+FamilyName = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="The model family; by default stylesv.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=0, help="Processes that read ahead; by default none on a CPU."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The settings options of a command, as given."""
+
+    preset: str | None
+    config: Path | None
+    sets: list[str]
+    model: str | None
+    kimg: float | None
+    batch: int | None
+
+
+def run_training(
+    dataset: Path,
+    out: Path,
+    phase: Literal["pretrain", "train"],
+    choice: Choice,
+    *,
+    init: Path | None,
+    seed: int,
+    device: str,
+    workers: int | None,
+    resume: bool,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Settle the settings, train, and print what came of it; with `dry_run` print the settings and stop."""
+    from smoothvid.data.dataset import open_dataset
+    from smoothvid.data.prepare_settings import available_cores
+    from smoothvid.sampling.model import choose_device
+    from smoothvid.training.loop import Training
+    from smoothvid.training.memory import keep_freed_memory
+    from smoothvid.training.run import RunRequest
+
+    config = settle(dataset, out, phase, choice, init=init, resume=resume)
+    if dry_run:
+        Training(out, open_dataset(dataset), config, phase, seed)  # settings that do not fit the data are told now
+        return _print_settings(config, as_json)
+    chosen = choose_device(device)
+    if chosen.type == "cpu":
+        keep_freed_memory()
+    if workers is None:
+        workers = 0 if chosen.type == "cpu" else min(8, available_cores())
+    request = RunRequest(
+        dataset=dataset,
+        out=out,
+        phase=phase,
+        config=config,
+        seed=seed,
+        device=chosen,
+        workers=workers,
+        init=init,
+        resume=resume,
+        force=force,
+    )
+    _train(request, as_json)
+
+
+def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: Path | None, resume: bool) -> "RunConfig":
+    """The settings that the options come to.
+
+    They start from --preset. Without it they start from the run itself when it is resumed, else from the preset made
+    for the dataset's frame size, with the networks of --init where there is one.
+    """
+    from smoothvid.run_config import load_preset, run_config_from_dict, run_config_to_dict
+    from smoothvid.sampling.model_file import read_facts
+    from smoothvid.settings import load_toml, merge, parse_set
+    from smoothvid.training.run import read_run_config
+
+    if choice.preset is not None:
+        data = load_preset(choice.preset)
+    elif resume:
+        data = run_config_to_dict(read_run_config(out))
+    else:
+        name = preset_for(dataset, choice.model or "stylesv")
+        data = load_preset(name)
+        if init is not None:
+            facts = read_facts(init)
+            data |= {"family": facts.family, "model": facts.config}
+        console.say(f"settings: preset {name}" + (f", networks as in {init}" if init is not None else ""))
+    if choice.config is not None:
+        data = merge(data, load_toml(choice.config))
+    sets = [f"family={choice.model}"] if choice.model is not None else []
+    sets += choice.sets
+    short_forms = {"kimg": choice.kimg, "batch": choice.batch}
+    sets += [f"{phase}.{name}={value}" for name, value in short_forms.items() if value is not None]
+    for text in sets:
+        data = merge(data, parse_set(text))
+    return run_config_from_dict(data)
+
+
+def preset_for(dataset: Path, family: str) -> str:
+    """The preset of a family that is made for a dataset's frame size."""
+    from smoothvid.data.dataset import open_dataset
+    from smoothvid.errors import ConfigError
+    from smoothvid.models import get_family
+    from smoothvid.run_config import preset_names, resolve
+
+    get_family(family)  # a name that does not exist is an error of its own
+    side = open_dataset(dataset).resolution
+    presets = {name: resolve(name) for name in preset_names()}
+    sides = {config.model.resolution: name for name, config in presets.items() if config.family == family}
+    if side not in sides:
+        there = ", ".join(f"{name} ({size}×{size})" for size, name in sorted(sides.items()))
+        raise ConfigError(
+            f"{dataset}: no preset of {family} is made for {side}×{side} frames; prepare at the size of one of "
+            f"{there}, or name one and pass --set model.resolution={side}"
+        )
+    return sides[side]
+
+
+def _train(request: "RunRequest", as_json: bool) -> None:
+    from smoothvid.training.progress import run_shown
+    from smoothvid.training.run import prepare_run
+
+    training, reports = prepare_run(request)
+    if reports:
+        everything = {name: asdict(report) for name, report in reports.items()}
+        (request.out / "transfer.json").write_text(json.dumps(everything, indent=1) + "\n")
+    for name, report in reports.items():
+        console.say(f"{name} from {request.init}: {report.summary()}")
+    if training.step_number:
+        console.say(f"going on at {training.seen_clips} clips")
+    try:
+        run_shown(training, console.progress)
+    except KeyboardInterrupt:
+        console.say(f"stopped; the same command with --resume goes on: smoothvid {request.phase} ... --resume")
+        raise
+    _print_result(training, reports, as_json)
+
+
+def _print_result(training: "Training", reports: dict[str, "TransferReport"], as_json: bool) -> None:
+    from smoothvid.training.checkpoint import checkpoint_folders
+    from smoothvid.training.journal import read_log
+
+    ticks = read_log(training.run_folder / "log.jsonl")
+    newest = next(iter(checkpoint_folders(training.run_folder)), None)
+    result = {"run": str(training.run_folder), "checkpoint": str(newest), "last_tick": ticks[-1] if ticks else None}
+    if as_json:
+        transfer = {name: asdict(report) for name, report in reports.items()}
+        return console.print_json({**result, "transfer": transfer})
+    rows = [("run", result["run"]), ("checkpoint", result["checkpoint"])]
+    console.print_table(["", training.phase_name], [*rows, *(ticks[-1].items() if ticks else [])])
+    next_step = "train DATASET --init" if training.phase_name == "pretrain" else "sample"
+    console.say(f"next: smoothvid {next_step} {training.run_folder} --out ...")
+
+
+def _print_settings(config: "RunConfig", as_json: bool) -> None:
+    from smoothvid.run_config import run_config_to_dict
+
+    data = run_config_to_dict(config)
+    if as_json:
+        console.print_json(data)
+    else:
+        print(to_toml(data), end="")
+
+
+def to_toml(data: dict[str, Any], above: str = "") -> str:
+    """Settings as a file that `--config` reads: plain values first, then the tables."""
+    lines = [f"{name} = {_toml_value(value)}" for name, value in data.items() if not isinstance(value, dict)]
+    text = "\n".join([f"[{above}]"] * bool(above and lines) + lines + [""] * bool(lines))
+    for name, value in data.items():
+        if isinstance(value, dict):
+            inner = to_toml(value, f"{above}.{name}" if above else name)
+            text += ("\n" if text else "") + inner
+    return text
+
+
+def _toml_value(value: Any) -> str:
+    return '"none"' if value is None else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,6 @@
+"""The demo: the whole path in one go, and a page that shows what came of it.
+
+run     the stages, each one library call that a command makes too
+page    the page: what is shown, and in which words
+html    pieces of a page that needs nothing beside itself: videos, pictures, curves, tables
+"""

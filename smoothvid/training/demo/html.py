@@ -1,0 +1,123 @@
+"""Pieces of a page that needs nothing beside itself: every video and picture is in it, nothing is fetched."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+from PIL import Image
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 38, 20  # of a chart, and of the room for its labels
+COLOURS = 4
+
+Points = Sequence[tuple[float, float]]
+
+
+def page(title: str, body: str) -> str:
+    """A whole HTML document."""
+    style = (resources.files("smoothvid") / "assets" / "page.css").read_text()
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += f"<title>{escape(title)}</title><style>\n{style}</style>"
+    return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body><main>\n{body}\n</main></body>\n</html>\n'
+
+
+def section(title: str, text: str, *parts: str) -> str:
+    return "\n".join([f"<h2>{escape(title)}</h2>", f"<p>{text}</p>", *parts])
+
+
+def row(*parts: str) -> str:
+    """Parts side by side, below each other where the window is narrow."""
+    return f'<div class="row">{"".join(parts)}</div>'
+
+
+def video(path: Path, title: str, text: str = "") -> str:
+    """A silent video that plays in a loop by itself."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    tag = f'<video autoplay loop muted playsinline src="data:video/mp4;base64,{data}"></video>'
+    return _figure(tag, title, text)
+
+
+def picture(image: Image.Image | Path, title: str, text: str = "", pixels: bool = False) -> str:
+    """A picture; with `pixels` every pixel stays a sharp square when it is enlarged."""
+    if isinstance(image, Path):
+        content = image.read_bytes()
+    else:
+        buffer = io.BytesIO()
+        image.save(buffer, "png", optimize=True)
+        content = buffer.getvalue()
+    kind = ' class="pixels"' if pixels else ""
+    tag = f'<img{kind} alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
+    return _figure(tag, title, text)
+
+
+def chart(title: str, lines: Mapping[str, Points]) -> str:
+    """A card with a curve for each entry; nothing where there is no entry with two points."""
+    lines = {name: points for name, points in lines.items() if len(points) > 1}
+    if not lines:
+        return ""
+    xs = [x for points in lines.values() for x, _ in points]
+    ys = [y for points in lines.values() for _, y in points]
+    bottom, top = min(0.0, *ys), max(ys) if max(ys) > min(0.0, *ys) else 1.0
+
+    def place(x: float, y: float) -> str:
+        across = LEFT + (x - min(xs)) / (max(xs) - min(xs)) * (WIDTH - LEFT)
+        return f"{across:.1f},{(HEIGHT - BOTTOM) * (1 - (y - bottom) / (top - bottom)):.1f}"
+
+    parts = []
+    for share in (0.0, 0.5, 1.0):
+        at = (HEIGHT - BOTTOM) * (1 - share)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{at}" y2="{at}"/>')
+        value = bottom + share * (top - bottom)
+        parts.append(f'<text x="{LEFT - 6}" y="{at + 4}" text-anchor="end">{value:.3g}</text>')
+    for x, anchor in ((min(xs), "start"), (max(xs), "end")):
+        parts.append(f'<text x="{place(x, 0).split(",")[0]}" y="{HEIGHT - 4}" text-anchor="{anchor}">{x:,.0f}</text>')
+    for number, points in enumerate(lines.values()):
+        path = " ".join(place(x, y) for x, y in points)
+        parts.append(f'<polyline class="s{number % COLOURS + 1}" points="{path}"/>')
+    drawing = f'<svg viewBox="0 -6 {WIDTH} {HEIGHT + 6}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    names = legend({name: "" for name in lines}) if len(lines) > 1 else ""
+    return f'<div class="card"><h3>{escape(title)}</h3>{drawing}{names}</div>'
+
+
+def legend(entries: Mapping[str, str]) -> str:
+    """Names with the colours of curves or of a timeline, in order, and a word on each."""
+    items = (
+        f'<span><i class="k{number + 1}"></i>{escape(name)} <b>{escape(text)}</b></span>'
+        for number, (name, text) in enumerate(entries.items())
+    )
+    return f'<div class="legend">{"".join(items)}</div>'
+
+
+def timeline(seconds: Mapping[str, float]) -> str:
+    """How time was shared out, as a strip."""
+    pieces = (
+        f'<i class="k{number + 1}" style="flex-grow:{value:.1f}"></i>' for number, value in enumerate(seconds.values())
+    )
+    return f'<div class="timeline">{"".join(pieces)}</div>' + legend({n: duration(s) for n, s in seconds.items()})
+
+
+def table(columns: Sequence[str], rows: Mapping[str, Sequence[float | None]], ours: Sequence[str] = ()) -> str:
+    """Numbers in rows by name; the rows named in `ours` stand out."""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = ""
+    for name, values in rows.items():
+        cells = "".join(f"<td>{'–' if value is None else f'{value:.3f}'}</td>" for value in values)
+        kind = ' class="ours"' if name in ours else ""
+        body += f"<tr{kind}><td>{escape(name)}</td>{cells}</tr>"
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def code(lines: Sequence[str]) -> str:
+    return f"<pre>{escape(chr(10).join(lines))}</pre>"
+
+
+def duration(seconds: float) -> str:
+    """12 s, or 3 min 20 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _figure(tag: str, title: str, text: str) -> str:
+    return f"<figure>{tag}<figcaption><b>{escape(title)}</b> {escape(text)}</figcaption></figure>"

@@ -1,0 +1,59 @@
+"""A dataset, settings and runs so small that a whole training takes a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smoothvid.run_config import RunConfig, run_config_from_dict
+from smoothvid.settings import merge
+
+TinyConfig = Callable[..., RunConfig]
+
+TINY_MODELS: dict[str, dict[str, Any]] = {
+    "stylesv": {
+        "resolution": 16,
+        "motion": {"z_dim": 8, "fourier_dim": 8, "distance": 4, "kernel_size": 3, "min_period": 4, "max_period": 16},
+        "generator": {
+            "z_dim": 8,
+            "w_dim": 16,
+            "num_layers": 4,
+            "first_stopband": 4.0,
+            "margin": 2,
+            "channel_max": 8,
+            "channel_base": 128,
+        },
+        "discriminator": {"channel_max": 16, "channel_base": 256, "fusion_resolution": 8, "time_embedding": 8},
+    }
+}
+TINY_TRAINING = {"batch": 2, "spans": [2, 4], "chunk": 24, "r1_interval": 2, "tick_kimg": 0.012, "snapshot_ticks": 100}
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A frame folder, 6 videos of 24 frames, 16 × 16, two labels. Red is 10 · frame, green 40 · video, blue slides."""
+    root = tmp_path_factory.mktemp("tiny") / "dataset"
+    for video in range(6):
+        folder = root / ("left" if video < 3 else "right") / f"video{video}"
+        folder.mkdir(parents=True)
+        for frame in range(24):
+            picture = np.zeros((16, 16, 3), np.uint8)
+            picture[..., 0], picture[..., 1] = 10 * frame, 40 * video
+            picture[..., 2] = (np.arange(16) * 16 + frame * (8 if video < 3 else -8)) % 256
+            Image.fromarray(picture).save(folder / f"{frame:06d}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> TinyConfig:
+    """`tiny_config(family, {"train": {"batch": 3}})`: settings that fit the tiny dataset, with changes."""
+
+    def make(family: str = "stylesv", changes: dict[str, Any] | None = None) -> RunConfig:
+        sections = {"pretrain": TINY_TRAINING, "train": TINY_TRAINING}
+        data = {"family": family, "model": TINY_MODELS[family], **sections}
+        return run_config_from_dict(merge(data, changes or {}))
+
+    return make
