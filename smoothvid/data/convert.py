@@ -226,7 +226,7 @@ def _folder_frames(source: Source, settings: PrepareSettings, fps: float) -> Ite
 
 def _world_frames(
     source: Source, settings: PrepareSettings
-) -> tuple[float, str, Iterator[tuple[float, int, np.ndarray]]]:
+) -> tuple[float, str | None, Iterator[tuple[float, int, np.ndarray]]]:
     from smoothvid.data.synthetic import make_world
 
     world = make_world(source.path, source.seed)

@@ -52,13 +52,15 @@ def prepare_run(request: RunRequest) -> tuple[Training, dict[str, TransferReport
         _, state = newest_state(run)
         training.restore(state)
         return training, {}
-    if (run / CONFIG_FILE).exists() and not request.force:
+    holds_run = (run / CONFIG_FILE).exists()
+    if holds_run and not request.force:
         raise ConfigError(f"{run} holds a run already; --resume goes on with it, --force starts over")
     # Read before anything is removed: a run may start over from weights of its own.
     reports = {} if request.init is None else _start_from(training, request.init)
-    for name in ("checkpoints", "previews"):
-        shutil.rmtree(run / name, ignore_errors=True)
-    (run / "log.jsonl").unlink(missing_ok=True)
+    if holds_run:
+        for name in ("checkpoints", "previews"):
+            shutil.rmtree(run / name, ignore_errors=True)
+        (run / "log.jsonl").unlink(missing_ok=True)
     run.mkdir(parents=True, exist_ok=True)
     content = {"phase": request.phase, "seed": request.seed, "dataset": str(request.dataset)}
     content |= run_config_to_dict(request.config)

@@ -108,7 +108,7 @@ def test_a_seed_names_one_video(name: str) -> None:
 @EVERY_WORLD
 def test_labels_are_many_and_fixed_by_the_seed(name: str) -> None:
     worlds = [make_world(name, seed) for seed in range(40)]
-    assert len({world.label for world in worlds}) == {"drive": 5, "sky": 3, "shapes": 4}[name]
+    assert len({world.kind for world in worlds}) == {"drive": 5, "sky": 3, "shapes": 4}[name]
     assert {world.fps for world in worlds} == {25.0}
 
 

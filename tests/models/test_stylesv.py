@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
     "generator": {"z_dim": 8, "w_dim": 16, "num_layers": 4, "margin": 2, "channel_max": 8, "channel_base": 128},
     "discriminator": {"channel_max": 8, "channel_base": 128, "fusion_resolution": 8, "time_embedding": 8},
 }
-ADD, FREE = {"generator": {"fuse": "add"}}, {"motion": {"start": "weights"}}
+ADD, FREE = {"generator": {"fuse": "add", "channel_max": 16}}, {"motion": {"start": "weights"}}
 TIMES = torch.tensor([[0.0, 3.5, 9.0], [2.0, 4.0, 11.0]], dtype=torch.float64)
 
 
@@ -145,7 +145,9 @@ def test_a_frame_does_not_depend_on_its_batch() -> None:
         ({"generator": {"num_layers": 65}}, "num_layers must be between 2 and 64"),
         ({"generator": {"num_critical": 4}}, "num_critical"),
         ({"generator": {"first_stopband": 1.0}}, "first_cutoff < first_stopband"),
-        ({"generator": {"fuse": "add", "w_dim": 8}}, "w_dim = 2·fourier_dim"),
+        ({"generator": {"fuse": "add", "w_dim": 8}}, "equal to 2·fourier_dim"),
+        ({"generator": {"fuse": "add"}}, "first layer's channels"),
+        ({"generator": {"fuse": "add", "channel_max": 16}, "motion": {"start": "weights"}}, "fuse = 'concat'"),
         ({"motion": {"kernel_size": 4}}, "kernel_size must be odd"),
         ({"motion": {"distance": 0}}, "distance must be between"),
     ],

@@ -34,7 +34,8 @@ class Drive:
         self._seed = hash_key(seed, 1)
         key = self._seed
         self.fps = FPS
-        self.label = list(LIGHTS)[int(uniform(key, 1) * len(LIGHTS))]
+        self.label: str | None = None
+        self.kind = list(LIGHTS)[int(uniform(key, 1) * len(LIGHTS))]
         self.speed = between(17.0, 24.0, key, 2)  # metres a second
         self._start = between(0.0, 5000.0, key, 3)
         self._lane = between(1.2, 2.0, key, 4)
@@ -87,9 +88,9 @@ class Drive:
         return flow.astype(np.float32), visible
 
     def light(self, t: float) -> Light:
-        """The light at time t: the label's own, drifting up to 40 % of the way to the next one and back."""
+        """The light at time t: the kind's own, drifting up to 40 % of the way to the next one and back."""
         share = 0.2 - 0.2 * np.cos(2 * np.pi * (t / self._light_period + self._light_phase))
-        return mix_lights(LIGHTS[self.label], LIGHTS[NEXT_LIGHT[self.label]], float(share))
+        return mix_lights(LIGHTS[self.kind], LIGHTS[NEXT_LIGHT[self.kind]], float(share))
 
     def _position(self, t: float) -> float:
         return self._start + self.speed * t / self.fps

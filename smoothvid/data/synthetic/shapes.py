@@ -80,7 +80,8 @@ class Shapes:
     def __init__(self, seed: int) -> None:
         key = hash_key(seed, 3)
         self.fps = FPS
-        self.label = _choose(MOTIONS, key, 1)
+        self.kind = _choose(MOTIONS, key, 1)
+        self.label: str | None = self.kind
         self._key = hash_key(key, 2)
         self._sprites = [self._draw_sprite(hash_key(key, 3, i)) for i in range(3 + int(3 * uniform(key, 4)))]
         slides, heading = uniform(key, 5) < 0.5, between(0.0, 2 * np.pi, key, 6)
@@ -129,7 +130,7 @@ class Shapes:
             shape=_choose(SHAPES, key, 1),
             colour=_choose(tuple(COLOURS), key, 2),
             texture=_choose(TEXTURES, key, 3),
-            motion=self.label,
+            motion=self.kind,
             size=between(0.13, 0.21, key, 4),
             centre=(between(0.3, 0.7, key, 5), between(0.3, 0.7, key, 6)),
             reach=between(0.14, 0.26, key, 7),

@@ -43,8 +43,9 @@ class Sky:
     def __init__(self, seed: int) -> None:
         key = hash_key(seed, 2)
         self.fps = FPS
-        self.label = list(_COVERS)[int(uniform(key, 1) * len(_COVERS))]
-        cover = _COVERS[self.label]
+        self.label: str | None = None
+        self.kind = list(_COVERS)[int(uniform(key, 1) * len(_COVERS))]
+        cover = _COVERS[self.kind]
         self._palette = _PALETTES[int(uniform(key, 2) * len(_PALETTES))]
         direction = between(0.0, 2 * np.pi, key, 3)
         low, high = (direction + between(-0.3, 0.3, key, 4, i) for i in range(2))

@@ -11,11 +11,13 @@ class World(Protocol):
     """An endless video drawn by a formula, whose every moment, motion and occlusion is known exactly.
 
     Attributes:
-        label: name of the class this world belongs to.
+        label: name of the class that this world belongs to for training with labels; None where what it shows changes with time.
+        kind: what this world is like: a light of day, a cover of cloud, a way of moving.
         fps: frames a second; the times below are frames at this rate and may be fractions, negative or very large.
     """
 
-    label: str
+    label: str | None
+    kind: str
     fps: float
 
     def frame(self, t: float, resolution: int) -> np.ndarray:

@@ -120,7 +120,10 @@ class StyleSVConfig:
             )
         if self.generator.fuse == "add" and self.motion.start == "weights":
             raise ValueError("motion.start = 'weights' needs fuse = 'concat': addition has no weights to start from")
-        if self.generator.fuse == "add" and self.generator.w_dim != 2 * self.motion.fourier_dim:
+        g, v_dim = self.generator, 2 * self.motion.fourier_dim
+        channels = round(min(g.channel_base / 2 / g.first_cutoff, g.channel_max))  # of the first layer
+        if g.fuse == "add" and not g.w_dim == channels == v_dim:
             raise ValueError(
-                f"fuse = 'add' needs w_dim = 2·fourier_dim, not {self.generator.w_dim} and {self.motion.fourier_dim}"
+                f"fuse = 'add' needs w_dim and the first layer's channels equal to 2·fourier_dim = {v_dim}, "
+                f"not {g.w_dim} and {channels}"
             )

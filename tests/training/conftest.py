@@ -1,0 +1,38 @@
+"""Tiny trainings."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from smoothvid.data.dataset import open_dataset
+from smoothvid.run_config import PhaseName
+from smoothvid.training import loop
+from smoothvid.training.loop import Training
+
+NewTraining = Callable[..., Training]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def small_previews(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "PREVIEW_VIDEOS", 2)
+    monkeypatch.setattr(loop, "PREVIEW_FRAMES", 8)
+
+
+@pytest.fixture
+def new_training(tmp_path: Path, tiny_dataset: Path, tiny_config: Any) -> NewTraining:
+    """`new_training({"train": {...}})`: a training in the folder `run` under tmp_path, nothing done yet."""
+
+    def make(changes: dict[str, Any] | None = None, phase: PhaseName = "train", seed: int = 0) -> Training:
+        run = tmp_path / "run"
+        run.mkdir(exist_ok=True)
+        return Training(run, open_dataset(tiny_dataset), tiny_config(changes=changes), phase, seed)
+
+    return make

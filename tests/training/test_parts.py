@@ -1,0 +1,116 @@
+"""The small parts of a training: averages, optimizers, one optimization, the log."""
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from smoothvid.errors import ConfigError
+from smoothvid.models.family import Phase
+from smoothvid.run_config import TrainingConfig, resolve
+from smoothvid.training.ema import ema_decay, update_ema
+from smoothvid.training.journal import RunLog, Tick
+from smoothvid.training.optim import build_optimizers
+from smoothvid.training.step import optimize
+
+
+def test_the_average_follows_its_closed_form() -> None:
+    model, average = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    with torch.no_grad():
+        model.weight.fill_(2.0)
+        average.weight.fill_(10.0)
+        model.running_mean.fill_(5.0)  # type: ignore[union-attr]
+    for _ in range(7):
+        update_ema(average, model, 0.9)
+    torch.testing.assert_close(average.weight.detach(), torch.full((3,), 2.0 + 8.0 * 0.9**7))
+    assert torch.equal(average.running_mean, torch.full((3,), 5.0))  # buffers are means already
+
+
+def test_the_half_life_is_in_videos_and_bounded_early_on() -> None:
+    assert ema_decay(8, 0.08, None, seen=0) ** 10 == pytest.approx(0.5)
+    assert ema_decay(8, 1e6, 0.05, seen=1600) ** 10 == pytest.approx(0.5)  # half of 1600 · 0.05 = 80 videos
+    assert ema_decay(8, 0.08, 0.05, seen=10**6) == ema_decay(8, 0.08, None, seen=10**6)
+    assert ema_decay(8, 0.08, 0.05, seen=0) == 0.0
+
+
+def test_the_lazy_penalty_rescales_the_discriminator_alone() -> None:
+    generator, discriminator = nn.Linear(2, 2), nn.Linear(2, 2)
+    config = TrainingConfig(lr_g=0.1, lr_d=0.2, beta1=0.5, beta2=0.9, r1_interval=4)
+    optimizers = build_optimizers(generator, discriminator, config)
+    (group,) = optimizers["generator"].param_groups
+    assert (group["lr"], *group["betas"]) == (0.1, 0.5, 0.9)
+    (group,) = optimizers["discriminator"].param_groups
+    assert (group["lr"], *group["betas"]) == pytest.approx((0.2 * 4 / 5, 0.5 ** (4 / 5), 0.9 ** (4 / 5)))
+
+
+def one_phase(loss: Any, interval: int = 1) -> tuple[SimpleNamespace, Tensor]:
+    """Optimize the generator, one number, by plain gradient descent with rate 1, from 0."""
+    step = SimpleNamespace(generator=nn.Linear(1, 1, bias=False), discriminator=nn.Linear(1, 1, bias=False))
+    nn.init.zeros_(step.generator.weight)
+    optimizer = torch.optim.SGD(step.generator.parameters(), lr=1.0)
+    value = optimize(Phase("name", "generator", loss, interval), step, optimizer)  # type: ignore[arg-type]
+    return step, value
+
+
+def test_a_phase_moves_its_own_network_and_leaves_no_gradient_elsewhere() -> None:
+    def loss(step: Any) -> Tensor:
+        return (step.generator.weight * 3 + step.discriminator.weight * 5).expand(2, 1)
+
+    step, value = one_phase(loss, interval=4)
+    assert step.generator.weight.item() == -12  # gradient 3, four times as heavy for coming every fourth step
+    assert step.discriminator.weight.grad is None
+    assert value.item() == pytest.approx(5 * step.discriminator.weight.item()) and not value.requires_grad
+
+
+@pytest.mark.parametrize("bad, moved", [(math.nan, 0.0), (math.inf, -1e5), (-math.inf, 1e5)])
+def test_gradients_that_are_no_numbers_are_tamed(bad: float, moved: float) -> None:
+    step, _ = one_phase(lambda step: step.generator.weight * bad)
+    assert step.generator.weight.item() == pytest.approx(moved)
+
+
+def test_a_tick_is_the_mean_of_its_steps() -> None:
+    tick = Tick()
+    for value in (1.0, 2.0, 6.0):
+        tick.add({"loss": torch.tensor(value, requires_grad=True)})
+    tick.add({"rare": torch.tensor(4.0)})
+    numbers = tick.close(batch=2)
+    assert numbers["loss"] == 3.0 and numbers["rare"] == 4.0 and numbers["clips_per_second"] > 0
+    tick.add({"loss": torch.tensor(7.0)})
+    assert tick.close(batch=2)["loss"] == 7.0
+
+
+def test_a_log_goes_on_where_the_run_does(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    log = RunLog(path, 0)
+    for step in (2, 4, 6):
+        log.write({"step": step})
+    with open(path, "a") as file:
+        file.write('{"step": 8, "lo')  # killed while writing
+    RunLog(path, 4).write({"step": 6, "again": True})
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"step": 2},
+        {"step": 4},
+        {"step": 6, "again": True},
+    ]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("batch=0", "batch must be between"),
+        ("keep_checkpoints=0", "keep_checkpoints must be between"),
+        ("r1_interval=0", "r1_interval must be between"),
+        ("kimg=0", "kimg must be between"),
+        ("augment_target=2", "augment_target must be between"),
+        ("spans=[1]", "leave no room for 3 frames"),
+        ("chunk=32", "longer than the longest span"),
+    ],
+)
+def test_lengths_that_cannot_be_are_refused(change: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(sets=[f"train.{change}"])

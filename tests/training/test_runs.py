@@ -1,0 +1,143 @@
+"""Whole runs: what is written, how they stop, and that going on is as if they had never stopped."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from smoothvid.errors import ConfigError
+from smoothvid.sampling.model import load_model
+from smoothvid.training.checkpoint import newest_state
+from smoothvid.training.loop import Progress, Training
+from smoothvid.training.run import RunRequest, prepare_run, train
+
+FRAMES_A_STEP = 6  # 2 videos of 3 frames
+
+
+@pytest.fixture
+def request_for(tmp_path: Path, tiny_dataset: Path, tiny_config: Any) -> Any:
+    """`request_for("run", steps=3)`: a request for a video training of so many steps."""
+
+    def make(name: str, steps: int, changes: dict[str, Any] | None = None, **more: Any) -> RunRequest:
+        train = {"kimg": steps * FRAMES_A_STEP / 1000, **(changes or {})}
+        config = tiny_config(changes={"train": train, "pretrain": {"kimg": steps * 2 / 1000}})
+        return RunRequest(
+            **{"dataset": tiny_dataset, "out": tmp_path / name, "phase": "train", "config": config, **more}
+        )
+
+    return make
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two states are equal to the last bit."""
+    if isinstance(a, Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+@pytest.mark.parametrize("augment", ["none", "ada"])
+def test_a_resumed_run_ends_bit_for_bit_like_one_that_never_stopped(request_for: Any, augment: str) -> None:
+    # A target of 0 or 1 and so few videos that p moves at once: draws, and the controller's sums, must be resumed too.
+    changes = {"augment": augment, "augment_target": 1.0 if augment == "none" else 0.0, "augment_kimg": 0.02}
+
+    def strong(training: Training) -> Training:
+        training.ada.p = 0.5
+        return training
+
+    straight, _ = prepare_run(request_for("straight", 6, changes))
+    strong(straight).run()
+    first, _ = prepare_run(request_for("parts", 2, changes))
+    strong(first).run()
+    second, reports = prepare_run(request_for("parts", 6, changes, resume=True))
+    assert second.step_number == 2 and reports == {}
+    second.run()
+    assert same(straight.state(), second.state())
+    assert (straight.ada.p != 0.5) == (augment == "ada")
+    _, saved = newest_state(second.run_folder)
+    assert same(saved, straight.state())
+
+
+def test_what_a_run_leaves_behind(request_for: Any) -> None:
+    seen: list[Progress] = []
+    training = train(request_for("run", 5), seen.append)
+    run = training.run_folder
+    assert [progress.seen_frames for progress in seen] == [6, 12, 18, 24, 30]
+    assert seen[-1].total_frames == 30 and seen[-1].seen_clips == 10
+
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 5]  # a tick of 12 frames, and the end
+    assert [line["seen_clips"] for line in lines] == [4, 8, 10]
+    for line in lines[:2]:
+        assert {"loss_generator", "loss_discriminator", "loss_r1", "real_sign", "augment_p"} <= line.keys()
+        assert line["clips_per_second"] > 0 and all(value == value for value in line.values())
+
+    with av.open(str(run / "previews" / "000000010.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 8
+    with Image.open(run / "previews" / "000000010.png") as picture:
+        picture.load()
+        assert picture.size == (16 * 8 + 16 * 3, 2 * 16)
+
+    model = load_model(run, device="cpu")
+    assert model.seen_clips == 10 and model.label_names == ["left", "right"]
+    kept = training.average.state_dict()
+    assert all(torch.equal(value.cpu(), kept[name]) for name, value in model.generator.state_dict().items())
+    assert json.loads((run / "config.json").read_text())["phase"] == "train"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_finishes_the_step_and_saves(request_for: Any, number: int) -> None:
+    before = signal.getsignal(number)
+
+    def stop(progress: Progress) -> None:
+        if progress.seen_clips == 4:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(request_for("run", 50), stop)
+    folder, state = newest_state(request_for("run", 50).out)
+    assert state["step"] == 2 and folder.name == "000000004"
+    assert signal.getsignal(number) == before
+
+
+def test_a_run_is_not_overwritten_or_mixed_up(request_for: Any, tmp_path: Path) -> None:
+    train(request_for("run", 1))
+    with pytest.raises(ConfigError, match="--force"):
+        train(request_for("run", 1))
+    with pytest.raises(ConfigError, match=r"train\.lr_g"):
+        train(request_for("run", 2, {"lr_g": 0.1}, resume=True))
+    with pytest.raises(ConfigError, match="with seed 0"):
+        train(request_for("run", 2, seed=1, resume=True))
+    # A run may start over from its own weights.
+    again, reports = prepare_run(request_for("run", 1, init=tmp_path / "run", force=True))
+    assert reports["generator"].fresh == [] and not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_video_training_starts_from_an_image_training(request_for: Any, tmp_path: Path) -> None:
+    image = train(request_for("image", 2, phase="pretrain"))
+    assert image.step_number == 1 or image.step_number == 2
+    video, reports = prepare_run(request_for("video", 1, init=tmp_path / "image"))
+    weights = image.average.state_dict()
+    for network in (video.generator, video.average):
+        theirs = network.state_dict()
+        assert torch.equal(theirs["mapping.w_avg"], weights["mapping.w_avg"])
+        assert torch.equal(theirs["synthesis.layers.0.conv.weight"], weights["synthesis.layers.0.conv.weight"])
+    assert "head.out.weight" in reports["discriminator"].widened
+    with pytest.raises(ConfigError, match="with phase pretrain"):
+        prepare_run(request_for("image", 1, resume=True))
+
+
+def test_a_dataset_of_another_size_is_refused(request_for: Any, tiny_config: Any) -> None:
+    config = tiny_config(changes={"model": {"resolution": 32}})
+    with pytest.raises(ConfigError, match=r"16×16 frames.*--set model.resolution=16"):
+        train(request_for("run", 1, config=config))

@@ -1,0 +1,96 @@
+"""What one step does to the networks and to the running means."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from smoothvid.batch import to_batch
+from smoothvid.models.stylesv import losses
+from smoothvid.training.loop import Training
+from smoothvid.training.step import TrainingStep, optimize
+
+
+def run_steps(training: Training, count: int) -> list[dict[str, Tensor]]:
+    return [training.step(*training.reader[training.step_number]) for _ in range(count)]
+
+
+def one_step(training: Training) -> TrainingStep:
+    real = to_batch(*training.reader[0], torch.device("cpu"))
+    networks = training.generator, training.discriminator
+    return TrainingStep(*networks, real, training.augment, training.draw_times, training.settings, (0, 0))
+
+
+def test_truncation_pulls_to_the_mean_of_the_styles(new_training: Any) -> None:
+    changes = {"model": {"generator": {"w_avg_decay": 0.95}}, "train": {"lr_g": 1e-5, "batch": 8, "share_fakes": True}}
+    training = new_training(changes)
+    mapping = training.generator.mapping
+    assert not mapping.w_avg.any()
+    run_steps(training, 60)
+    with torch.no_grad():
+        z, c = torch.randn(4000, 8, generator=torch.Generator().manual_seed(5)), torch.eye(2).repeat(2000, 1)
+        ws = mapping(z, c)
+        mean = ws[:, 0].mean(0)
+        assert float((mapping.w_avg - mean).norm()) < 0.3 * float(mean.norm())
+        assert torch.equal(training.average.mapping.w_avg, mapping.w_avg)
+        z, c = z[:3], c[:3]
+        assert torch.equal(mapping(z, c, truncation_psi=0.0), mapping.w_avg.expand(3, mapping.num_ws, -1))
+        torch.testing.assert_close(mapping(z, c, truncation_psi=0.5), (ws[:3] + mapping.w_avg) / 2)
+        cut = mapping(z, c, truncation_psi=0.0, truncation_cutoff=2)
+        assert torch.equal(cut[:, 2:], ws[:3, 2:]) and torch.equal(cut[:, :2], mapping.w_avg.expand(3, 2, -1))
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_phases_do_not_reach_into_each_other(new_training: Any, share: bool) -> None:
+    training = new_training({"train": {"share_fakes": share}})
+    step = one_step(training)
+    calls = []
+    training.generator.register_forward_hook(lambda module, inputs, output: calls.append(output))
+    generator, discriminator, r1 = losses.phases(r1_interval=2)
+    judge_before = [parameter.clone() for parameter in training.discriminator.parameters()]
+    optimize(generator, step, training.optimizers["generator"])
+    assert all(parameter.grad is None for parameter in training.discriminator.parameters())
+    assert all(map(torch.equal, judge_before, training.discriminator.parameters()))
+    kept = {name: parameter.clone() for name, parameter in training.generator.named_parameters()}
+    gradients = {name: parameter.grad for name, parameter in training.generator.named_parameters()}
+    assert any(gradient is not None and gradient.any() for gradient in gradients.values())
+    for phase in (discriminator, r1):
+        optimize(phase, step, training.optimizers["discriminator"])
+        assert any(
+            not torch.equal(*pair) for pair in zip(judge_before, training.discriminator.parameters(), strict=True)
+        )
+    assert all(torch.equal(kept[name], parameter) for name, parameter in training.generator.named_parameters())
+    assert all(gradients[name] is parameter.grad for name, parameter in training.generator.named_parameters())
+    assert len(calls) == (1 if share else 2)
+    assert share or not calls[1].requires_grad
+    assert not step.real.frames.requires_grad
+
+
+def test_running_means_move_once_a_step(new_training: Any) -> None:
+    for share in (False, True):
+        training = new_training({"train": {"share_fakes": share}})
+        moved: list[bool] = []
+
+        def note(module: Any, inputs: Any, options: dict[str, Any], moved: list[bool] = moved) -> None:
+            moved.append(options["update_emas"])
+
+        training.generator.register_forward_pre_hook(note, with_kwargs=True)
+        run_steps(training, 3)
+        assert sum(moved) == 3
+
+
+def test_the_penalty_comes_at_its_interval(new_training: Any) -> None:
+    reports = run_steps(new_training({"train": {"r1_interval": 3}}), 5)
+    assert ["loss_r1" in report for report in reports] == [True, False, False, True, False]
+    assert all(not value.requires_grad for report in reports for value in report.values())
+
+
+def test_times_are_drawn_for_each_purpose_and_step(new_training: Any) -> None:
+    training = new_training({"train": {"batch": 16}})
+    for_generator, for_discriminator = training.draw_times("generator"), training.draw_times("discriminator")
+    assert for_generator.shape == (16, 3) and for_generator.dtype == torch.float64
+    assert not torch.equal(for_generator, for_discriminator)
+    assert torch.equal(for_generator, training.draw_times("generator"))
+    training.step_number = 1
+    assert not torch.equal(for_generator, training.draw_times("generator"))
