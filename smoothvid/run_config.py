@@ -118,7 +118,7 @@ def resolve(preset: str | None = None, config: str | Path | None = None, sets: I
 def run_config_from_dict(data: Mapping[str, Any]) -> RunConfig:
     """Build checked settings from plain data such as a run's config.json."""
     family = get_family(str(data.get("family", "stylesv")))
-    model = from_dict(family.config_class, data.get("model", {}), "model")
+    model: Any = from_dict(family.config_class, data.get("model", {}), "model")
     return from_dict(RunConfig, {**data, "model": model})
 
 

@@ -19,7 +19,7 @@ RunFolder = Annotated[
     Path, typer.Option("--out", "-o", metavar="RUN", help="The run's folder: settings, log, checkpoints, previews.")
 ]
 Init = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--init", metavar="RUN|CHECKPOINT", help="Start from these weights, usually of `smoothvid pretrain`."),
 ]
 FamilyName = Annotated[
@@ -49,7 +49,7 @@ def run_training(
     phase: Literal["pretrain", "train"],
     choice: Choice,
     *,
-    init: Path | None,
+    init: str | None,
     seed: int,
     device: str,
     workers: int | None,
@@ -90,7 +90,7 @@ def run_training(
     _train(request, as_json)
 
 
-def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: Path | None, resume: bool) -> "RunConfig":
+def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | None, resume: bool) -> "RunConfig":
     """The settings that the options come to.
 
     They start from --preset. Without it they start from the run itself when it is resumed, else from the preset made
@@ -100,6 +100,7 @@ def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: Path |
     from smoothvid.sampling.model_file import read_facts
     from smoothvid.settings import load_toml, merge, parse_set
     from smoothvid.training.run import read_run_config
+    from smoothvid.training.shipped import find_init
 
     if choice.preset is not None:
         data = load_preset(choice.preset)
@@ -109,7 +110,7 @@ def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: Path |
         name = preset_for(dataset, choice.model or "stylesv")
         data = load_preset(name)
         if init is not None:
-            facts = read_facts(init)
+            facts = read_facts(find_init(init))
             data |= {"family": facts.family, "model": facts.config}
         console.say(f"settings: preset {name}" + (f", networks as in {init}" if init is not None else ""))
     if choice.config is not None:

@@ -35,8 +35,7 @@ def save_checkpoint(run: Path, average: torch.nn.Module, facts: ModelFacts, stat
     try:
         save_model(partial / MODEL_FILE, average, facts)
         torch.save(state, partial / STATE_FILE)
-        sums = {name: _sha256(partial / name) for name in (MODEL_FILE, STATE_FILE)}
-        (partial / CHECKSUMS).write_text(json.dumps(sums, indent=1))
+        write_checksums(partial)
         for item in (*partial.iterdir(), partial):
             _sync(item)
         shutil.rmtree(folder, ignore_errors=True)
@@ -88,6 +87,12 @@ def load_state(folder: Path) -> dict[str, Any]:
     except (ValueError, AttributeError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:120]})") from None
     return state
+
+
+def write_checksums(folder: Path) -> None:
+    """Note the sha256 of a checkpoint's files beside them."""
+    sums = {name: _sha256(folder / name) for name in (MODEL_FILE, STATE_FILE)}
+    (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n")
 
 
 def _sha256(path: Path) -> str:

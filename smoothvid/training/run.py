@@ -6,14 +6,16 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from smoothvid.data.dataset import open_dataset
 from smoothvid.errors import CheckpointError, ConfigError
 from smoothvid.run_config import PhaseName, RunConfig, run_config_from_dict, run_config_to_dict
-from smoothvid.training.checkpoint import checkpoint_folders, load_state, newest_state
+from smoothvid.training.checkpoint import STATE_FILE, load_state, newest_state
 from smoothvid.training.loop import Progress, Training
+from smoothvid.training.shipped import find_init
 from smoothvid.training.transfer import TransferReport, transfer
 
 CONFIG_FILE = "config.json"
@@ -31,8 +33,8 @@ class RunRequest:
     seed: int = 0
     device: torch.device | None = None
     workers: int = 0
-    init: Path | None = None
-    """A run or checkpoint folder whose weights the run starts from."""
+    init: str | Path | None = None
+    """A run or checkpoint folder, or the name of a shipped model, whose weights the run starts from."""
     resume: bool = False
     force: bool = False
 
@@ -109,14 +111,10 @@ def _flatten(data: dict, where: str = "") -> dict[str, object]:
     return flat
 
 
-def _start_from(training: Training, init: Path) -> dict[str, TransferReport]:
+def _start_from(training: Training, init: str | Path) -> dict[str, TransferReport]:
     """Take the weights of another run; from an image to a video model the motion mask starts as the settings say."""
-    if (init / "state.pt").is_file():
-        state = load_state(init)
-    elif checkpoint_folders(init):
-        _, state = newest_state(init)
-    else:
-        raise CheckpointError(f"--init {init}: no run or checkpoint folder with a training state")
+    folder = find_init(init)
+    state = load_state(folder) if (folder / STATE_FILE).is_file() else newest_state(folder)[1]
     begins_motion = state["phase"] == "pretrain" and training.phase_name == "train"
     fresh = ("synthesis.motion_mask",) if begins_motion else ()
     reports = {
@@ -124,6 +122,7 @@ def _start_from(training: Training, init: Path) -> dict[str, TransferReport]:
         "discriminator": transfer(state["discriminator"], training.discriminator),
     }
     if begins_motion:
-        training.generator.synthesis.begin_motion()
+        generator: Any = training.generator
+        generator.synthesis.begin_motion()
     training.average.load_state_dict(training.generator.state_dict())
     return reports

@@ -92,7 +92,7 @@ def test_dry_run_shows_settings_that_config_reads(smoothvid: Run, dataset: Path,
         (["--set", "train.bach=2"], "train.bach: no such setting; did you mean batch?"),
         (["--model", "stylesw"], "model family 'stylesw' does not exist"),
         (["--resume"], "no run here"),
-        (["--init", "nowhere"], "nowhere: no model here"),
+        (["--init", "nowhere"], "--init nowhere: no run or checkpoint folder"),
     ],
 )
 def test_mistakes_are_one_clear_line(

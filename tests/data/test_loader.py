@@ -4,7 +4,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -72,4 +71,4 @@ def test_bytes_to_numbers_and_back() -> None:
     assert (float(batch.frames.min()), float(batch.frames.max())) == (-1.0, 1.0)
     assert torch.equal(to_uint8(batch.frames), frames)
     assert to_uint8(torch.tensor([-3.0, 3.0])).tolist() == [0, 255]
-    assert np.isclose(float(batch.frames[0, 0, 0, 8, 0]), 128 / 127.5 - 1)
+    assert float(batch.frames[0, 0, 0, 8, 0]) == pytest.approx(128 / 127.5 - 1, abs=1e-6)

@@ -92,7 +92,7 @@ class Attack:
 def test_reading_a_state_runs_no_code(tmp_path: Path) -> None:
     folder = save(tmp_path, 4)
     marker = tmp_path / "ran"
-    for write in (torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))):
+    for write in (torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))):
         write({"step": Attack(marker)}, folder / "state.pt")
         sums = {
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.safetensors", "state.pt")

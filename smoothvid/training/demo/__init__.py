@@ -1,6 +1,8 @@
 """The demo: the whole path in one go, and a page that shows what came of it.
 
 run     the stages, each one library call that a command makes too
+videos  its videos
 page    the page: what is shown, and in which words
 html    pieces of a page that needs nothing beside itself: videos, pictures, curves, tables
+style   their style sheet
 """

@@ -4,10 +4,11 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
 
 from PIL import Image
+
+from smoothvid.training.demo.style import STYLE
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 38, 20  # of a chart, and of the room for its labels
 COLOURS = 4
@@ -17,9 +18,8 @@ Points = Sequence[tuple[float, float]]
 
 def page(title: str, body: str) -> str:
     """A whole HTML document."""
-    style = (resources.files("smoothvid") / "assets" / "page.css").read_text()
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    head += f"<title>{escape(title)}</title><style>\n{style}</style>"
+    head += f"<title>{escape(title)}</title><style>\n{STYLE}</style>"
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body><main>\n{body}\n</main></body>\n</html>\n'
 
 
@@ -30,6 +30,11 @@ def section(title: str, text: str, *parts: str) -> str:
 def row(*parts: str) -> str:
     """Parts side by side, below each other where the window is narrow."""
     return f'<div class="row">{"".join(parts)}</div>'
+
+
+def stack(*parts: str) -> str:
+    """Parts below each other."""
+    return f'<div class="stack">{"".join(parts)}</div>'
 
 
 def video(path: Path, title: str, text: str = "") -> str:
@@ -52,14 +57,17 @@ def picture(image: Image.Image | Path, title: str, text: str = "", pixels: bool 
     return _figure(tag, title, text)
 
 
-def chart(title: str, lines: Mapping[str, Points]) -> str:
-    """A card with a curve for each entry; nothing where there is no entry with two points."""
+def chart(title: str, lines: Mapping[str, Points], limits: tuple[float, float] | None = None) -> str:
+    """A card with a curve for each entry; nothing where there is no entry with two points.
+
+    limits: lowest and highest value shown; None goes from 0, or less if need be, to the highest.
+    """
     lines = {name: points for name, points in lines.items() if len(points) > 1}
     if not lines:
         return ""
     xs = [x for points in lines.values() for x, _ in points]
     ys = [y for points in lines.values() for _, y in points]
-    bottom, top = min(0.0, *ys), max(ys) if max(ys) > min(0.0, *ys) else 1.0
+    bottom, top = limits or (min(0.0, *ys), max(*ys, 1e-6))
 
     def place(x: float, y: float) -> str:
         across = LEFT + (x - min(xs)) / (max(xs) - min(xs)) * (WIDTH - LEFT)
@@ -116,7 +124,7 @@ def code(lines: Sequence[str]) -> str:
 def duration(seconds: float) -> str:
     """12 s, or 3 min 20 s."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes}\u00a0min {rest}\u00a0s" if minutes else f"{rest}\u00a0s"
 
 
 def _figure(tag: str, title: str, text: str) -> str:

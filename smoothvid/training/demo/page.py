@@ -44,7 +44,7 @@ def write_page(out: Path, seconds: Mapping[str, float], commands: Sequence[str],
         _curves(out),
         _figures(out),
         html.section("The same by hand", by_hand, html.code(commands)),
-        f"<footer>Made by smoothvid. All files are in {escape(str(out.resolve()))}.</footer>",
+        "<footer>Made by smoothvid. The videos, models and logs lie in the folders beside this page.</footer>",
     ]
     path = out / "index.html"
     partial = path.with_suffix(".tmp")
@@ -58,8 +58,8 @@ def _head(out: Path, seconds: Mapping[str, float], device: str) -> str:
     side, total = dataset.resolution, html.duration(sum(seconds.values()))
     where = torch.cuda.get_device_name() if device.startswith("cuda") else f"{os.cpu_count()} CPU cores"
     text = (
-        f"{len(dataset.videos)} videos of {side} × {side} pixels went in. An image model learnt what things look like, a "
-        f"video model how they move, and new videos without an end came out, in {total} on {where}."
+        f"{len(dataset.videos)} videos of {side} × {side} pixels went in. An image model learnt what things look like, "
+        f"a video model how they move, and new videos without an end came out, in {total} on {where}."
     )
     facts = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}"
     return (
@@ -85,8 +85,8 @@ def _endless(out: Path) -> str:
     far = [html.video(folder / f"new-{t}.mp4", f"From frame {t:,} on.", "The same seeds, later.") for t in FAR]
     return html.section(
         "Without an end",
-        "A frame depends on the model, the seed and its time alone. So a video can start anywhere, and frame 100,000 costs "
-        "what frame 0 costs, in time and in memory.",
+        "A frame depends on the model, the seed and its time alone. So a video can start anywhere, and frame 100,000 "
+        "costs what frame 0 costs, in time and in memory.",
         html.row(html.video(folder / "long.mp4", "One seed,", f"{LONG} times as long, in one piece."), *far),
     )
 
@@ -98,10 +98,11 @@ def _progress(out: Path) -> str:
     ]
     return html.section(
         "How it learnt",
-        "First single images; then, from the same weights, videos. Each line below is one seed: eight moments, and on the "
-        "right one row of pixels over time, in which still things are level lines and moving ones slant.",
+        "First single images; then, from the same weights, videos. Each line of the stills is one seed: eight moments, "
+        "then one row of pixels over time, in which still things are level lines and moving ones slant.",
         html.row(
-            html.picture(out / "videos" / "images.png", "The image model.", "One picture each of 25 seeds."), *stills
+            html.picture(out / "videos" / "images.png", "The image model.", "One picture each of 25 seeds."),
+            html.stack(*stills),
         ),
     )
 
@@ -120,14 +121,16 @@ def _curves(out: Path) -> str:
                 {"generator": curve("loss_generator"), "discriminator": curve("loss_discriminator")},
             ),
             html.chart(
-                "Verdicts: 1 is “all real”", {"on real ones": curve("real_sign"), "on new ones": curve("fake_sign")}
+                "Verdicts: 1 is “all real”",
+                {"on real ones": curve("real_sign"), "on new ones": curve("fake_sign")},
+                limits=(-1.0, 1.0),
             ),
             html.chart(f"Speed, {what} a second", {"speed": curve("clips_per_second")}),
         ]
     return html.section(
         "Curves",
-        "The upper three are of the image model, the lower three of the video model. In a healthy training neither side "
-        "wins: verdicts on real and new ones stay apart from 1 and −1.",
+        "The upper three are of the image model, the lower three of the video model. In a healthy training neither "
+        "side wins: verdicts on real and new ones stay apart from 1 and −1.",
         html.row(*charts[:3]),
         html.row(*charts[3:]),
     )
@@ -145,9 +148,9 @@ def _figures(out: Path) -> str:
     count = near["protocol"]["num_videos"]
     return html.section(
         "How close it comes",
-        f"Distances between {count} new and {count} real clips of {near['protocol']['clip_frames']} frames, over random "
-        "features: 0 is alike, 1 as far as the data's mean image (for changes: as frozen clips). They are not FID or FVD. "
-        "Motion is relative to the data's. Below stand real clips and cheap frauds, measured in the same way.",
+        f"Distances between {count} new and {count} real clips of {near['protocol']['clip_frames']} frames, over "
+        "random features: 0 is alike, 1 as far as the data's mean image (for changes: as frozen clips). They are not "
+        "FID or FVD. Motion is relative to the data's. Below stand real clips and cheap frauds, measured likewise.",
         html.table(
             ["", *COLUMNS.values()],
             {name: [values.get(key) for key in COLUMNS] for name, values in rows.items()},

@@ -59,7 +59,7 @@ def progress_stills(run: Path, steps: int, rows: int) -> Iterator[tuple[int, Ima
 
 
 def enlarge(frames: Tensor) -> Tensor:
-    """Frames uint8 [T, 3, H, W], smoothly enlarged by a whole factor to at least SIDE pixels; larger ones as they are."""
+    """Frames uint8 [T, 3, H, W], smoothly enlarged by a whole factor to at least SIDE pixels."""
     factor = -(-SIDE // frames.shape[-1])
     if factor == 1:
         return frames

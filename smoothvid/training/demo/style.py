@@ -1,3 +1,6 @@
+"""How the page looks, by day and by night: its style sheet."""
+
+STYLE = """\
 :root {
   color-scheme: light dark;
   --paper: #fbfaf8; --card: #ffffff; --ink: #1d1f23; --soft: #656b76; --line: #e4e2dd;
@@ -39,7 +42,8 @@ svg polyline { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linec
 .s1 { stroke: var(--c1); } .s2 { stroke: var(--c2); } .s3 { stroke: var(--c3); } .s4 { stroke: var(--c4); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin-top: 16px; font-size: 15px; }
-th, td { text-align: right; padding: 8px 12px; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: 8px 12px; border-bottom: 1px solid var(--line); }
+td { font-variant-numeric: tabular-nums; }
 th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 tr.ours td { font-weight: 600; }
@@ -47,3 +51,4 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 12p
   font: 13.5px/1.7 ui-monospace, monospace; }
 footer { margin-top: 60px; font-size: 14px; color: var(--soft); }
 @media (max-width: 600px) { h1 { font-size: 30px; } main { padding-top: 32px; } }
+"""
