@@ -8,14 +8,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# The tests are many small jobs: more threads than this cost more than they bring.
-export OMP_NUM_THREADS ?= 2
-
 .PHONY: demo test check clean
 
 demo: $(READY)
 	$(BIN)/smoothvid demo
 
+# The tests are many small jobs: more threads than this cost more than they bring.
+test: export OMP_NUM_THREADS ?= 2
 test: $(READY)
 	$(BIN)/python -m pytest
 

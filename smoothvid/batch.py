@@ -23,7 +23,12 @@ class Batch:
 def to_batch(frames: Tensor, times: Tensor, labels: Tensor, device: torch.device) -> Batch:
     """Move uint8 frames [B, T, C, H, W] to the device, and to [-1, 1]: the one place where that happens."""
     moved = frames.to(device, non_blocking=True).float() / 127.5 - 1
-    return Batch(moved, times.to(device), labels.to(device))
+    return Batch(moved, move_times(times, device), labels.to(device))
+
+
+def move_times(times: Tensor, device: torch.device) -> Tensor:
+    """Times on the device, float64 but on MPS, which has no such numbers; float32 is enough for the times of training."""
+    return times.to(device, torch.float32 if device.type == "mps" else torch.float64)
 
 
 def to_uint8(images: Tensor) -> Tensor:

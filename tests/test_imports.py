@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = [
-    {"errors"},
+    {"errors", "assets"},
     {"settings", "shapes"},
     {"batch", "nn"},
     {"models", "data"},

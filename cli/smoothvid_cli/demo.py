@@ -18,7 +18,7 @@ def demo(
     videos: Annotated[int, typer.Option("--videos", metavar="N", min=1, help="How many synthetic videos.")] = 64,
     sets: Sets = None,
     length: Annotated[
-        str, typer.Option("--length", metavar="128|10s", help="Of the new videos; one is four times as long.")
+        str, typer.Option("--length", metavar="128|10s", help="Of the new videos; one is twice as long.")
     ] = "10s",
     seed: Seed = 0,
     device: Device = "auto",

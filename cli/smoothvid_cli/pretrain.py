@@ -16,12 +16,13 @@ from smoothvid_cli.options import (
     Seed,
     Sets,
 )
-from smoothvid_cli.run_training import Choice, FamilyName, RunFolder, Workers, run_training
+from smoothvid_cli.run_training import Choice, FamilyName, Init, RunFolder, Workers, run_training
 
 
 def pretrain(
     dataset: Dataset,
     out: RunFolder,
+    init: Init = None,
     model: FamilyName = None,
     preset: Preset = None,
     config: Config = None,
@@ -43,6 +44,8 @@ def pretrain(
     The settings start from the preset made for the dataset's frame size. Ctrl-C saves a checkpoint; the same command
     with --resume goes on exactly.
 
+    --init drive-32 starts from a small image model of roads that ships with smoothvid (preset tiny).
+
     Example: `smoothvid pretrain sky --out runs/sky-images`
     """
     run_training(
@@ -50,7 +53,7 @@ def pretrain(
         out,
         "pretrain",
         Choice(preset=preset, config=config, sets=sets or [], model=model, kimg=kimg, batch=batch),
-        init=None,
+        init=init,
         seed=seed,
         device=device,
         workers=workers,

@@ -20,7 +20,11 @@ RunFolder = Annotated[
 ]
 Init = Annotated[
     str | None,
-    typer.Option("--init", metavar="RUN|CHECKPOINT", help="Start from these weights, usually of `smoothvid pretrain`."),
+    typer.Option(
+        "--init",
+        metavar="RUN|CHECKPOINT",
+        help="Start from these weights, usually of `smoothvid pretrain`; or drive-32, which ships with smoothvid.",
+    ),
 ]
 FamilyName = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="The model family; by default stylesv.")

@@ -60,7 +60,8 @@ class Family:
     """A model family.
 
     build_generator(config, c_dim, image_only) and build_discriminator(config, num_frames, c_dim) make fresh networks;
-    phases(r1_interval) lists one step's optimizations in order.
+    phases(r1_interval) lists one step's optimizations in order; begin_video(generator) sets a generator that holds an
+    image model's weights to where video training starts.
     """
 
     name: str
@@ -68,3 +69,4 @@ class Family:
     build_generator: Callable[[Any, int, bool], nn.Module]
     build_discriminator: Callable[[Any, int, int], nn.Module]
     phases: Callable[[int], list[Phase]]
+    begin_video: Callable[[nn.Module], None]

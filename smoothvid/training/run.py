@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -122,7 +121,6 @@ def _start_from(training: Training, init: str | Path) -> dict[str, TransferRepor
         "discriminator": transfer(state["discriminator"], training.discriminator),
     }
     if begins_motion:
-        generator: Any = training.generator
-        generator.synthesis.begin_motion()
+        training.family.begin_video(training.generator)
     training.average.load_state_dict(training.generator.state_dict())
     return reports

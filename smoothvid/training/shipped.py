@@ -11,6 +11,9 @@ from smoothvid.sampling.model import MODEL_FILE
 from smoothvid.training.checkpoint import STATE_FILE, checkpoint_folders, load_state, write_checksums
 
 
+SHIPPED = "drive-32"  # an image model of the synthetic world `drive`; the demo starts from it
+
+
 def shipped_names() -> list[str]:
     """Names that `--init` takes beside paths."""
     folder = resources.files("smoothvid.assets")
@@ -42,5 +45,3 @@ def strip_checkpoint(checkpoint: Path, out: Path) -> None:
     shutil.copy(checkpoint / MODEL_FILE, out / MODEL_FILE)
     torch.save({"phase": state["phase"], "discriminator": state["discriminator"]}, out / STATE_FILE)
     write_checksums(out)
-
-

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from smoothvid.batch import Batch
+from smoothvid.batch import Batch, move_times
 from smoothvid.models.family import Augment, Latents, Phase
 from smoothvid.run_config import TrainingConfig
 from smoothvid.training.randomness import generator_for
@@ -60,7 +60,7 @@ class TrainingStep:
         z = torch.randn(count, self.generator.z_dim, generator=random)
         motion_z = torch.randn(count, codes, self.generator.motion.z_dim, generator=random)
         labels = self.real.labels[torch.randperm(count, generator=random)]
-        return Latents(z.to(device), labels, motion_z.to(device), times.to(device), first.to(device))
+        return Latents(z.to(device), labels, motion_z.to(device), move_times(times, device), first.to(device))
 
 
 def optimize(phase: Phase, step: TrainingStep, optimizer: torch.optim.Optimizer) -> Tensor:

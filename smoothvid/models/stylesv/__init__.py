@@ -12,4 +12,5 @@ FAMILY = Family(
     build_generator=Generator,
     build_discriminator=Discriminator,
     phases=phases,
+    begin_video=Generator.begin_motion,
 )

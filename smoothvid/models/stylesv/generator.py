@@ -145,6 +145,10 @@ class Generator(nn.Module):
             g.z_dim, c_dim, g.w_dim, self.synthesis.num_ws, g.mapping_layers, w_avg_decay=g.w_avg_decay
         )
 
+    def begin_motion(self) -> None:
+        """From an image model to a video model: motion starts as MotionConfig.start says."""
+        self.synthesis.begin_motion()
+
     def forward(
         self,
         z: Tensor,

@@ -35,7 +35,10 @@ class TrajectoryConv(nn.Module):
 
 
 class Motion(nn.Module):
-    """motion_z [B, K, z_dim], times [B, T] in frames → motion codes v [B, T, 2·fourier_dim]."""
+    """motion_z [B, K, z_dim], times [B, T] in frames → motion codes v [B, T, 2·fourier_dim].
+
+    Phases are reckoned in the dtype of `times`, which is float64 wherever the device has it.
+    """
 
     freqs: Tensor
 
@@ -61,7 +64,7 @@ class Motion(nn.Module):
 
     def code_range(self, times: Tensor) -> tuple[Tensor, int]:
         """The window of codes that `times` [B, T] need: index of the first one per video [B], and how many."""
-        segments = (times.double() / self.config.distance).floor().long()
+        segments = (times / self.config.distance).floor().long()
         first = segments.amin(1)
         span = int((segments.amax(1) - first).max())
         return first, span + self._num_control + 2 * (self.config.kernel_size - 1)
@@ -73,7 +76,7 @@ class Motion(nn.Module):
             x = torch.cat([x, c[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
         u = self.conv1(self.conv0(x)).transpose(1, 2)  # [B, K − 2·(kernel − 1), z_dim]
 
-        position = times.double() / self.config.distance
+        position = times / self.config.distance
         segment = position.floor()
         s = (position - segment)[:, :, None]  # [B, T, 1]
         first = torch.as_tensor(first_code, device=times.device).reshape(-1, 1)
@@ -93,11 +96,11 @@ class Motion(nn.Module):
             return sum((b * point(values, i) for i, b in enumerate(quadratic_weights(s))), torch.zeros(()).to(s))
 
         def embed(at: Tensor, speed: Tensor, phase: Tensor) -> Tensor:  # at [B, T, 1] frames
-            angle = self.freqs.double() * speed.double() * at + phase.double()
+            angle = self.freqs.to(at) * speed.to(at) * at + phase.to(at)
             return torch.cat([angle.sin(), angle.cos()], dim=2)
 
         if self.config.kind == "bspline-embedding":
-            v = embed(times.double()[:, :, None], spline(speeds), spline(phases)) + spline(aligners)
+            v = embed(times[:, :, None], spline(speeds), spline(phases)) + spline(aligners)
         else:
             start = segment[:, :, None] * self.config.distance
             end = start + self.config.distance
@@ -106,7 +109,7 @@ class Motion(nn.Module):
             along = (
                 spline(aligners)
                 if self.config.kind == "bspline"
-                else torch.lerp(point(aligners, 0).double(), point(aligners, 1).double(), s)
+                else torch.lerp(point(aligners, 0).to(s), point(aligners, 1).to(s), s)
             )
-            v = embed(times.double()[:, :, None], speed, phase) - tie + along
+            v = embed(times[:, :, None], speed, phase) - tie + along
         return v.to(motion_z.dtype)

@@ -14,6 +14,7 @@ from smoothvid.data.dataset import open_dataset
 from smoothvid.training.demo import html
 from smoothvid.training.demo.videos import FAR, GRID, LONG, progress_stills
 from smoothvid.training.journal import read_log
+from smoothvid.training.shipped import SHIPPED
 
 STEPS, ROWS = 4, 3  # pictures of the training's progress, and videos in each
 REFERENCES = {
@@ -59,7 +60,9 @@ def _head(out: Path, seconds: Mapping[str, float], device: str) -> str:
     where = torch.cuda.get_device_name() if device.startswith("cuda") else f"{os.cpu_count()} CPU cores"
     text = (
         f"{len(dataset.videos)} videos of {side} × {side} pixels went in. An image model learnt what things look like, "
-        f"a video model how they move, and new videos without an end came out, in {total} on {where}."
+        f"a video model how they move, and new videos without an end came out, in {total} on {where}. "
+        f"The image model did not start from nothing but from {SHIPPED}, a small model of drawn roads that ships with "
+        "smoothvid and was made by the same commands."
     )
     facts = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}"
     return (

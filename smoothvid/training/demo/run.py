@@ -28,8 +28,10 @@ from smoothvid.training.demo.page import write_page
 from smoothvid.training.demo.videos import FAR, GRID, write_videos
 from smoothvid.training.progress import Bars, counted, no_bars, run_shown
 from smoothvid.training.run import RunRequest, prepare_run
+from smoothvid.training.shipped import SHIPPED
 
 PRESET = "tiny"
+SHORT_PRETRAINING = "pretrain.kimg=0.8"  # enough for the world that the shipped model knows already
 WORLD = "synthetic:drive"
 WORLD_FRAMES = 96
 EVAL_VIDEOS = 128
@@ -48,7 +50,7 @@ class DemoRequest:
     sets: tuple[str, ...] = ()
     """Settings over the preset, as `section.key=value`."""
     length: str = "10s"
-    """Of the videos that are made; one is four times as long."""
+    """Of the videos that are made; one is twice as long."""
     seed: int = 0
     device: torch.device = torch.device("cpu")
     force: bool = False
@@ -78,7 +80,7 @@ def run_demo(
         ConfigError: the folder holds a demo made with other settings.
         KeyboardInterrupt: stopped by Ctrl-C; the same call goes on.
     """
-    out, config = request.out, resolve(PRESET, sets=request.sets)
+    out, config = request.out, resolve(PRESET, sets=_settings(request))
     if parse_length(request.length, 1000.0) is None:  # told now, not after the training
         raise ConfigError("--length inf: the demo needs an end; write a number of frames (128) or seconds (10s)")
     stages = Stages(request, say)
@@ -96,14 +98,14 @@ def commands(request: DemoRequest, config: RunConfig) -> list[str]:
     """The commands that do the same by hand."""
     out, source = request.out, WORLD if request.clips is None else str(request.clips)
     seed = ["--seed", str(request.seed)] if request.seed else []
-    sets = [word for text in request.sets for word in ("--set", text)]
+    sets = [word for text in _settings(request) for word in ("--set", text)]
     drawn = ["--videos", str(request.num_videos), "--frames", str(WORLD_FRAMES)] if request.clips is None else []
     data, images, video = f"{out}/data", f"{out}/pretrain", f"{out}/train"
     grid = ["--grid", f"{GRID}x{GRID}", "--length", request.length]
     few = ["--num-videos", str(EVAL_VIDEOS), "--allow-few"]
     lines = [
         ["prepare", source, "--out", data, "--resolution", str(config.model.resolution), *drawn, *seed],
-        ["pretrain", data, "--out", images, "--preset", PRESET, *sets, *seed],
+        ["pretrain", data, "--out", images, "--init", SHIPPED, "--preset", PRESET, *sets, *seed],
         ["train", data, "--out", video, "--init", images, "--preset", PRESET, *sets, *seed],
         ["sample", video, *grid, *seed, "--out", "new.mp4"],
         *(["sample", video, *grid, "--start", str(start), *seed, "--out", f"new-{start}.mp4"] for start in FAR),
@@ -112,6 +114,11 @@ def commands(request: DemoRequest, config: RunConfig) -> list[str]:
         ["eval", video, data, *few, *seed, "--start", str(FAR[-1])],
     ]
     return [shlex.join(["smoothvid", *line]) for line in lines]
+
+
+def _settings(request: DemoRequest) -> tuple[str, ...]:
+    """Settings over the preset; the user's come last and win."""
+    return request.sets if request.clips is not None else (SHORT_PRETRAINING, *request.sets)
 
 
 class Stages:
@@ -177,7 +184,7 @@ def _train(request: DemoRequest, config: RunConfig, phase: PhaseName, bars: Bars
             config=config,
             seed=request.seed,
             device=request.device,
-            init=None if phase == "pretrain" else request.out / "pretrain",
+            init=SHIPPED if phase == "pretrain" else request.out / "pretrain",
             resume=resume,
             force=not resume,
         )

@@ -20,14 +20,14 @@ from smoothvid.training.preview import still
 from smoothvid.training.progress import Bars
 
 GRID = 3  # seeds a side
-FAR = (3_000, 100_000)  # first frames of the excerpts
-LONG = 4  # one video is so many times longer
+FAR = (100_000,)  # first frames of the excerpts
+LONG = 2  # one video is so many times longer
 STILLS = 25
 SIDE = 128  # pixels that a picture is enlarged to, at least
 
 
 def write_videos(out: Path, length: str, seed: int, device: torch.device, bars: Bars) -> None:
-    """Write OUT/videos: real.mp4, new.mp4, new-3000.mp4, ..., long.mp4, and stills of the image model."""
+    """Write OUT/videos: real.mp4, new.mp4, new-100000.mp4, ..., long.mp4, and stills of the image model."""
     dataset, model = open_dataset(out / "data"), load_model(out / "train", device)
     folder = out / "videos"
     frames = parse_length(length, model.fps)
