@@ -27,7 +27,7 @@ def to_batch(frames: Tensor, times: Tensor, labels: Tensor, device: torch.device
 
 
 def move_times(times: Tensor, device: torch.device) -> Tensor:
-    """Times on the device, float64 but on MPS, which has no such numbers; float32 is enough for the times of training."""
+    """Times on the device, float64 but on MPS, which has none; float32 is enough for the times of training."""
     return times.to(device, torch.float32 if device.type == "mps" else torch.float64)
 
 

@@ -10,7 +10,6 @@ from smoothvid.errors import CheckpointError
 from smoothvid.sampling.model import MODEL_FILE
 from smoothvid.training.checkpoint import STATE_FILE, checkpoint_folders, load_state, write_checksums
 
-
 SHIPPED = "drive-32"  # an image model of the synthetic world `drive`; the demo starts from it
 
 

@@ -11,7 +11,7 @@ class World(Protocol):
     """An endless video drawn by a formula, whose every moment, motion and occlusion is known exactly.
 
     Attributes:
-        label: name of the class that this world belongs to for training with labels; None where what it shows changes with time.
+        label: name of the class for training with labels; None where what the world shows changes with time.
         kind: what this world is like: a light of day, a cover of cloud, a way of moving.
         fps: frames a second; the times below are frames at this rate and may be fractions, negative or very large.
     """
