@@ -69,4 +69,4 @@ class Family:
     build_generator: Callable[[Any, int, bool], nn.Module]
     build_discriminator: Callable[[Any, int, int], nn.Module]
     phases: Callable[[int], list[Phase]]
-    begin_video: Callable[[nn.Module], None]
+    begin_video: Callable[[Any], None]

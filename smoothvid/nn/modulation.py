@@ -35,6 +35,7 @@ class ModulatedConv(nn.Module):
 
     Args:
         demodulate: off for the layer to RGB, whose style is scaled by 1/√in_channels instead.
+        motion_style: add to the style what a layer of its own reads from the motion code v.
         low_rank: rank of a second kernel that the motion code v modulates; 0 for none. Its output starts at exactly
             zero through a learnable gain per channel, which has a gradient from the first step on (the published
             branch, with both factors zero, has none). Imported weights have gain 1.
@@ -52,6 +53,7 @@ class ModulatedConv(nn.Module):
         low_rank: int = 0,
         v_dim: int = 0,
         magnitude_decay: float = 0.999,
+        motion_style: bool = False,
     ) -> None:
         super().__init__()
         self.demodulate = demodulate
@@ -61,6 +63,7 @@ class ModulatedConv(nn.Module):
         self.affine = Linear(w_dim, in_channels, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.register_buffer("magnitude_ema", torch.ones([]))
+        self.motion_style = Linear(v_dim, in_channels, bias_init=None) if motion_style else None
         self.low_rank = low_rank
         if low_rank:
             self.motion_affine = Linear(v_dim, in_channels, bias_init=1.0)
@@ -73,6 +76,8 @@ class ModulatedConv(nn.Module):
             self.magnitude_ema.lerp_(x.detach().float().square().mean(), 1 - self.magnitude_decay)
         gain = self.magnitude_ema.rsqrt()
         style = self.affine(w) * self.style_gain
+        if self.motion_style is not None:
+            style = style + self.motion_style(v)
         # The gain joins the input last, so that demodulation does not undo it.
         y = modulated_conv(x, self.weight, style, self.demodulate, self.padding)
         if self.low_rank:

@@ -49,8 +49,10 @@ class GeneratorConfig:
     z_dim: int = 512
     w_dim: int = 512
     mapping_layers: int = 2
-    fuse: Literal["concat", "add"] = "concat"
-    """How the motion code enters each layer's w: through a shared layer over both, or by addition."""
+    fuse: Literal["concat", "add", "layers"] = "concat"
+    """How the motion code joins the content. "concat" (the paper's): one shared layer over w and v; "add": w + v;
+    "layers": each layer adds to its style what it reads from v by itself. A shared layer moves the whole w, and near
+    the border between two contents a picture can jump from one to the other; separate ones move parts."""
     low_rank: int = 0
     """Rank of a second, motion-modulated kernel in each layer; 0 for none."""
     num_layers: int = 14
@@ -119,7 +121,9 @@ class StyleSVConfig:
                 f"fusion_resolution {self.discriminator.fusion_resolution} is above the resolution {self.resolution}"
             )
         if self.generator.fuse == "add" and self.motion.start == "weights":
-            raise ValueError("motion.start = 'weights' needs fuse = 'concat': addition has no weights to start from")
+            raise ValueError(
+                "motion.start = 'weights' needs fuse 'concat' or 'layers': addition has no weights to start from"
+            )
         g, v_dim = self.generator, 2 * self.motion.fourier_dim
         channels = round(min(g.channel_base / 2 / g.first_cutoff, g.channel_max))  # of the first layer
         if g.fuse == "add" and not g.w_dim == channels == v_dim:

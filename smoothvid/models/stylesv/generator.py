@@ -35,6 +35,7 @@ class SynthesisLayer(nn.Module):
             low_rank=config.low_rank,
             v_dim=v_dim,
             magnitude_decay=config.magnitude_decay,
+            motion_style=config.fuse == "layers",
         )
         self.bias = nn.Parameter(torch.zeros(outer.channels))
         self.activate = FilteredLReLU(inner, outer, inner.size + 2)
@@ -109,7 +110,11 @@ class Synthesis(nn.Module):
         if isinstance(self.motion_mask, nn.Parameter):
             self.motion_mask.fill_(1.0)
         self.input_motion.weight.zero_()
-        self.join.weight[:, self.w_dim :] = 0
+        if self.fuse == "concat":
+            self.join.weight[:, self.w_dim :] = 0
+        for layer in self.layers:
+            if self.fuse == "layers":
+                layer.conv.motion_style.weight.zero_()
 
     def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         num_frames = v.shape[1]
@@ -118,9 +123,11 @@ class Synthesis(nn.Module):
         motion = self.input_motion(v)
         if self.fuse == "concat":
             styles = self.join(torch.cat([ws[:, 1:], v[:, None].expand(-1, self.num_ws - 1, -1)], dim=2))
-        else:
+        elif self.fuse == "add":
             styles = ws[:, 1:] + v[:, None]
             motion = motion * self.motion_mask
+        else:
+            styles = ws[:, 1:]
         x = self.input(ws[:, 0]) + motion[:, :, None, None]
         for layer, w in zip(self.layers, styles.unbind(1), strict=False):
             x = layer(x, w, v, update_emas)
