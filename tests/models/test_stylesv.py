@@ -147,7 +147,7 @@ def test_a_frame_does_not_depend_on_its_batch() -> None:
         ({"generator": {"first_stopband": 1.0}}, "first_cutoff < first_stopband"),
         ({"generator": {"fuse": "add", "w_dim": 8}}, "equal to 2·fourier_dim"),
         ({"generator": {"fuse": "add"}}, "first layer's channels"),
-        ({"generator": {"fuse": "add", "channel_max": 16}, "motion": {"start": "weights"}}, "fuse = 'concat'"),
+        ({"generator": {"fuse": "add", "channel_max": 16}, "motion": {"start": "weights"}}, "needs fuse 'concat'"),
         ({"motion": {"kernel_size": 4}}, "kernel_size must be odd"),
         ({"motion": {"distance": 0}}, "distance must be between"),
     ],
