@@ -112,9 +112,9 @@ class Synthesis(nn.Module):
         self.input_motion.weight.zero_()
         if self.fuse == "concat":
             self.join.weight[:, self.w_dim :] = 0
-        for layer in self.layers:
-            if self.fuse == "layers":
-                layer.conv.motion_style.weight.zero_()
+        for name, parameter in self.layers.named_parameters():
+            if name.endswith("motion_style.weight"):
+                parameter.zero_()
 
     def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         num_frames = v.shape[1]
