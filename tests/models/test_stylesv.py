@@ -70,6 +70,21 @@ def test_an_image_model_holds_still_until_motion_is_learnt(changes: list[dict[st
     assert moves(make(generator)) > 1e-3
 
 
+def test_layers_that_read_motion_by_themselves_start_still_and_learn_at_once() -> None:
+    generator = build({"generator": {"fuse": "layers"}}, FREE)
+    videos = make(generator)
+    assert moves(videos) < 1e-6
+    videos[:, :, :, :8].mean().backward()  # a part of the picture, so that not all layers cancel
+    readers = [layer.conv.motion_style.weight for layer in generator.synthesis.layers]
+    assert len(readers) == 4 and all(float(weight.grad.abs().max()) > 0 for weight in readers)
+    with torch.no_grad():
+        for weight in readers:
+            weight += torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+    assert moves(make(generator)) > 1e-3
+    generator.begin_motion()
+    assert moves(make(generator)) < 1e-6
+
+
 def test_an_image_generator_has_the_same_tensors_and_no_motion_to_learn() -> None:
     image, video = build(image_only=True), build()
     assert image.state_dict().keys() == video.state_dict().keys()
