@@ -31,7 +31,7 @@ from smoothvid.training.run import RunRequest, prepare_run
 from smoothvid.training.shipped import SHIPPED
 
 PRESET = "tiny"
-SHORT_PRETRAINING = "pretrain.kimg=0.8"  # enough for the world that the shipped model knows already
+SHORT_PRETRAINING = ("pretrain.kimg=0.8", "pretrain.tick_kimg=0.08")  # enough for the world that the shipped model knows already
 WORLD = "synthetic:drive"
 WORLD_FRAMES = 96
 EVAL_VIDEOS = 128
@@ -118,7 +118,7 @@ def commands(request: DemoRequest, config: RunConfig) -> list[str]:
 
 def _settings(request: DemoRequest) -> tuple[str, ...]:
     """Settings over the preset; the user's come last and win."""
-    return request.sets if request.clips is not None else (SHORT_PRETRAINING, *request.sets)
+    return request.sets if request.clips is not None else (*SHORT_PRETRAINING, *request.sets)
 
 
 class Stages:
