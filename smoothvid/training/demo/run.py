@@ -31,7 +31,8 @@ from smoothvid.training.run import RunRequest, prepare_run
 from smoothvid.training.shipped import SHIPPED
 
 PRESET = "tiny"
-SHORT_PRETRAINING = ("pretrain.kimg=0.8", "pretrain.tick_kimg=0.08")  # enough for the world that the shipped model knows already
+# Enough for the world that the shipped model knows already.
+SHORT_PRETRAINING = ("pretrain.kimg=0.8", "pretrain.tick_kimg=0.08")
 WORLD = "synthetic:drive"
 WORLD_FRAMES = 96
 EVAL_VIDEOS = 128
