@@ -1,6 +1,6 @@
 """Imports go down the list only, and `import smoothvid` and the start of a command stay light.
 
-smoothvid_cli → training → evaluation → sampling → run_config → models | data → batch | nn → settings | shapes → errors
+smoothvid_cli → training → evaluation → sampling → run_config → models | data → batch | nn → settings → errors
 """
 
 import ast
@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"errors", "assets"},
-    {"settings", "shapes"},
+    {"settings"},
     {"batch", "nn"},
     {"models", "data"},
     {"run_config"},
