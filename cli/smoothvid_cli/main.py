@@ -1,6 +1,6 @@
 """The entry point: which commands there are, and how each way of ending becomes a message and an exit code.
 
-Exit codes: 0 done; 1 the work failed; 2 wrong usage or a wrong setting; 130 interrupted.
+Exit codes: 0 done; 1 the work failed; 2 wrong usage or a wrong setting; 130 interrupted; 143 terminated.
 Command modules are imported when they are asked for, and they import torch only when they run.
 """
 

@@ -1,12 +1,14 @@
 """`smoothvid sample`: videos of any length from a trained model."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Quiet, Seed
 from smoothvid_cli.output import (
+    Captions,
     Label,
     Out,
     Pipe,
@@ -17,6 +19,11 @@ from smoothvid_cli.output import (
     frames_at_a_time,
     write_videos,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
 
 
 def sample(
@@ -32,7 +39,12 @@ def sample(
     start: Start = 0.0,
     fps: Fps = None,
     slowmo: Slowmo = 1.0,
+    drift: Annotated[
+        float | None,
+        typer.Option("--drift", metavar="SECONDS", help="Wander through new contents, one in this time as seen."),
+    ] = None,
     grid: Annotated[str, typer.Option("--grid", metavar="RxC", help="Show R·C seeds in one picture.")] = "1x1",
+    captions: Captions = False,
     pipe: Pipe = "y4m",
     device: Device = "auto",
     dry_run: DryRun = False,
@@ -46,11 +58,13 @@ def sample(
     Example: `smoothvid sample runs/sky --length inf --out sky.mp4`, until Ctrl-C; the file can be watched meanwhile.
     """
     from smoothvid.errors import ConfigError
-    from smoothvid.sampling.grid import parse_grid, tile_streams
+    from smoothvid.sampling.grid import captioned, parse_grid, tile
     from smoothvid.sampling.model import load_model
     from smoothvid.sampling.stream import parse_length
 
     rows, columns = parse_grid(grid)
+    if captions and rows * columns == 1:
+        raise ConfigError("--captions names the rows and columns of a --grid, for example --grid 2x3")
     model = load_model(checkpoint, device)
     rate = fps or model.fps
     num_frames = parse_length(length, rate)
@@ -62,16 +76,27 @@ def sample(
 
     def make_video(first: int) -> Video:
         seeds = range(first, first + rows * columns)
-        chunk = frames_at_a_time(model)
-        step = model.fps / rate / slowmo
+        chunks = model.stream(
+            seeds,
+            start,
+            num_frames,
+            fps=fps,
+            slowmo=slowmo,
+            truncation_psi=truncation,
+            label=label,
+            drift=drift,
+            chunk=frames_at_a_time(model),
+        )
+        pictures: Iterator[Tensor] = map(partial(tile, columns=columns), chunks)
+        if captions:
+            rows_begin = [f"seed {one}" for one in seeds[::columns]]
+            pictures = captioned(pictures, rows_begin, [f"+{column}" for column in range(columns)])
         return Video(
             out=out if num == 1 else numbered(out, first),
             seeds=seeds,
             num_frames=num_frames,
             fps=rate,
-            make=lambda: tile_streams(
-                [model.stream(one, start, num_frames, step, truncation, label, chunk) for one in seeds], columns
-            ),
+            make=lambda: pictures,
         )
 
     videos = [make_video(seed + index * rows * columns) for index in range(num)]

@@ -47,12 +47,12 @@ def dataset_clips(dataset: "VideoDataset", windows: Sequence[Window], clip_frame
 
 
 def model_clips(
-    model: Any, seeds: Sequence[int], clip_frames: int, start: float, step: float, truncation_psi: float
+    model: Any, seeds: Sequence[int], clip_frames: int, start: float, fps: float, truncation_psi: float
 ) -> Iterator[np.ndarray]:
-    """Batches uint8 [n, T, 3, R, R] that a VideoModel makes, one clip a seed; start and step in the model's frames."""
+    """Batches uint8 [n, T, 3, R, R] that a VideoModel makes, one clip a seed; start in the model's frames."""
     for first in range(0, len(seeds), BATCH):
         part = seeds[first : first + BATCH]
-        yield model.sample(part, clip_frames, start=start, step=step, truncation_psi=truncation_psi).numpy()
+        yield model.sample(part, clip_frames, start=start, fps=fps, truncation_psi=truncation_psi).numpy()
 
 
 def video_files(folder: Path) -> list[Path]:

@@ -135,8 +135,9 @@ def _from_model(
 ) -> tuple[Iterator[np.ndarray], dict[str, Any]]:
     _check_size("the model makes", model.resolution, dataset)
     seeds = range(settings.seed * count, (settings.seed + 1) * count)
-    step = model.fps / dataset.fps  # clips of a model at another rate are made at the dataset's
-    fake = model_clips(model, seeds, settings.clip_frames, settings.start, step, settings.truncation_psi)
+    # Clips of a model at another rate are made at the dataset's.
+    fake = model_clips(model, seeds, settings.clip_frames, settings.start, dataset.fps, settings.truncation_psi)
+    step = model.fps / dataset.fps
     facts = {"family": model.family, "seen_clips": model.seen_clips, "fps": model.fps, "step": step}
     return fake, {**facts, "clips": count, "seeds": [seeds.start, seeds.stop - 1]}
 

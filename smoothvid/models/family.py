@@ -15,7 +15,8 @@ Augment = Callable[[Tensor], Tensor]
 class Latents:
     """What one batch of generated videos comes from.
 
-    z [B, z_dim], labels [B, c_dim], motion_z [B, K, z_dim], times [B, T], first_code [B].
+    z [B, z_dim], labels [B, c_dim], motion_z [B, K, z_dim], times [B, T], first_code [B], start_phase [B, num_phases] in
+    turns.
     """
 
     z: Tensor
@@ -23,6 +24,7 @@ class Latents:
     motion_z: Tensor
     times: Tensor
     first_code: Tensor
+    start_phase: Tensor
 
 
 class Step(Protocol):

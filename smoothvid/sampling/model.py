@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 
 from smoothvid.batch import to_uint8
 from smoothvid.errors import CheckpointError, ConfigError, DeviceError
+from smoothvid.sampling.curve import curve_weights
 from smoothvid.sampling.model_file import MODEL_FILE, ModelFacts, model_files, read_model, save_model
-from smoothvid.sampling.motion_noise import content_code, drawn_label, motion_codes
-from smoothvid.sampling.stream import time_chunks
+from smoothvid.sampling.motion_noise import content_code, drawn_label, motion_codes, start_phases
+from smoothvid.sampling.stream import time_chunks, time_step
 
 __all__ = ["MODEL_FILE", "ModelFacts", "VideoModel", "choose_device", "load_model", "save_model"]
 
@@ -35,6 +37,8 @@ class VideoModel:
         self.resolution, self.fps, self.label_names = facts.resolution, facts.fps, list(facts.label_names)
         self.device = choose_device(device)
         self.generator: Any = generator.eval().requires_grad_(False).to(self.device)
+        # A CPU gains nothing from batches of larger pictures; elsewhere this bounds the memory, however many streams.
+        self._pictures_at_once = 1 if self.device.type == "cpu" and self.resolution >= 128 else 32
         # At t = 10^8 frames a float32 speed is off by many turns, and by others in each chunk: motion is read off in
         # double precision. It costs little beside the frames; mps has no float64, so there it stays on the CPU.
         self._motion_device = torch.device("cpu") if self.device.type == "mps" else self.device
@@ -44,15 +48,43 @@ class VideoModel:
     def label_dim(self) -> int:
         return len(self.label_names)
 
+    def step(self, fps: float | None = None, slowmo: float = 1.0) -> float:
+        """Return the time between two frames at this rate, in frames of the dataset; see `time_step`."""
+        return time_step(self.fps, fps, slowmo)
+
     @torch.no_grad()
-    def contents(self, seeds: Sequence[int], truncation_psi: float = 1.0, label: str | None = None) -> Tensor:
+    def contents(
+        self, seeds: Sequence[int], truncation_psi: float = 1.0, label: str | None = None, index: int = 0
+    ) -> Tensor:
         """Return what each seed shows, ws float32 [B, num_ws, w_dim].
 
-        truncation_psi: 1 keeps the full variety, 0 gives the mean. label: a name; None lets each seed draw its own.
+        Args:
+            truncation_psi: 1 keeps the full variety, 0 gives the mean.
+            label: a name; None lets each seed draw its own.
+            index: which content of the seed; others than 0 are for drifting.
         """
-        codes = np.stack([content_code(seed, self.generator.z_dim) for seed in seeds])
+        codes = np.stack([content_code(seed, self.generator.z_dim, index) for seed in seeds])
         z = torch.from_numpy(codes).to(self.device)
         return self.generator.mapping(z, self._labels(seeds, label, z), truncation_psi=truncation_psi)
+
+    def drifting_contents(
+        self,
+        seeds: Sequence[int],
+        times: NDArray[np.float64],
+        frames_each: float,
+        truncation_psi: float = 1.0,
+        label: str | None = None,
+    ) -> Tensor:
+        """Return what each seed shows at times [T] while it wanders, ws float32 [B, T, num_ws, w_dim].
+
+        At time k · frames_each a seed shows its content number k, and in between a smooth curve leads from one to the
+        next. Only the contents around these times are made.
+        """
+        position = times / frames_each
+        first, last = math.floor(position.min()) - 1, math.floor(position.max()) + 2
+        weights = curve_weights(np.arange(last - first + 1.0), position - first)  # [T, n]
+        keys = torch.stack([self.contents(seeds, truncation_psi, label, index) for index in range(first, last + 1)])
+        return torch.einsum("tn,nbij->btij", torch.from_numpy(weights).to(keys), keys)
 
     @torch.no_grad()
     def motions(self, seeds: Sequence[int], times: NDArray[np.float64], label: str | None = None) -> Tensor:
@@ -67,14 +99,22 @@ class VideoModel:
             [motion_codes(seed, int(at), count, motion.z_dim) for seed, at in zip(seeds, first, strict=True)]
         )
         motion_z = torch.from_numpy(codes).to(device, torch.float64)
-        return motion(motion_z, grid, self._labels(seeds, label, motion_z), first_code=first).to(
-            self.device, torch.float32
-        )
+        phases = torch.from_numpy(np.stack([start_phases(seed, motion.num_phases) for seed in seeds])).to(device)
+        v = motion(motion_z, grid, self._labels(seeds, label, motion_z), first_code=first, start_phase=phases)
+        return v.to(self.device, torch.float32)
 
     @torch.no_grad()
     def render(self, ws: Tensor, v: Tensor) -> Tensor:
-        """Return frames in about [-1, 1], float32 [B, T, 3, H, W], from contents [B, ...] and motions [B, T, v_dim]."""
-        return self.generator.synthesis(ws, v).unflatten(0, v.shape[:2])
+        """Return frames in about [-1, 1], float32 [B, T, 3, H, W].
+
+        ws: contents [B, num_ws, w_dim], or [B, T, num_ws, w_dim] where they change. v: motions [B, T, v_dim].
+        """
+        if ws.ndim == 3:
+            ws = ws[:, None].expand(-1, v.shape[1], -1, -1)
+        parts = zip(
+            ws.flatten(0, 1).split(self._pictures_at_once), v.flatten(0, 1).split(self._pictures_at_once), strict=True
+        )
+        return torch.cat([self.generator.synthesis(w, m[:, None]) for w, m in parts]).unflatten(0, v.shape[:2])
 
     def frames(
         self, seed: int, times: NDArray[np.float64], truncation_psi: float = 1.0, label: str | None = None
@@ -84,40 +124,79 @@ class VideoModel:
 
     def stream(
         self,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         start: float = 0.0,
         num_frames: int | None = None,
-        step: float = 1.0,
+        *,
+        fps: float | None = None,
+        slowmo: float = 1.0,
         truncation_psi: float = 1.0,
         label: str | None = None,
+        drift: float | None = None,
         chunk: int = 8,
     ) -> Iterator[Tensor]:
-        """Yield one video in chunks of at most `chunk` frames, uint8 [T, 3, H, W] on the CPU.
+        """Return one video in chunks of at most `chunk` frames, uint8 [T, 3, H, W] on the CPU, made when asked for.
+
+        Memory is constant, and a frame costs the same at any time.
 
         Args:
+            seed: several seeds give as many videos at once, [B, T, 3, H, W].
             start: time of the first frame, in frames of the dataset's fps; any value, negative too.
             num_frames: None is endless.
-            step: time from one frame to the next: 1 is the dataset's speed, 0.5 half of it.
+            fps: of the result; the motion keeps its speed. None takes the dataset's.
+            slowmo: 2 is half as fast as the dataset, 0.5 twice.
+            truncation_psi, label: as for `contents`.
+            drift: seconds as seen, whatever slowmo is, from one content to the next; None keeps the content. Content k
+                is met k · drift seconds after time 0, so a stream that starts later goes on where another ended.
+
+        Raises:
+            ConfigError: at once, for a value out of range or a label that the model does not know.
         """
-        ws = self.contents([seed], truncation_psi, label)
-        for times in time_chunks(start, num_frames, step, chunk):
-            yield to_uint8(self.render(ws, self.motions([seed], times, label))[0]).cpu()
+        seeds = [int(seed)] if isinstance(seed, (int, np.integer)) else list(seed)
+        step = self.step(fps, slowmo)
+        frames_each = None if drift is None else drift * self.fps / slowmo
+        if not seeds:
+            raise ConfigError("no seeds: a stream needs at least one")
+        if frames_each is not None and not step <= frames_each < math.inf:
+            raise ConfigError(f"drift {drift:g}: from one content to the next takes at least a frame")
+        chunks = time_chunks(start, num_frames, step, chunk)
+        held = self.contents(seeds, truncation_psi, label)
+
+        def videos(times: NDArray[np.float64]) -> Tensor:
+            ws = held
+            if frames_each is not None:
+                ws = self.drifting_contents(seeds, times, frames_each, truncation_psi, label)
+            made = to_uint8(self.render(ws, self.motions(seeds, times, label))).cpu()
+            return made[0] if np.ndim(seed) == 0 else made
+
+        return map(videos, chunks)
 
     def sample(
         self,
         seeds: Sequence[int],
         num_frames: int,
         start: float = 0.0,
-        step: float = 1.0,
+        *,
+        fps: float | None = None,
+        slowmo: float = 1.0,
         truncation_psi: float = 1.0,
         label: str | None = None,
+        drift: float | None = None,
         chunk: int = 8,
     ) -> Tensor:
-        """Return whole videos, uint8 [B, T, 3, H, W] on the CPU; `chunk` frames of all seeds are made at a time."""
-        ws = self.contents(seeds, truncation_psi, label)
-        chunks = time_chunks(start, num_frames, step, chunk)
-        videos = [to_uint8(self.render(ws, self.motions(seeds, times, label))).cpu() for times in chunks]
-        return torch.cat(videos, dim=1)
+        """Return whole videos, uint8 [B, T, 3, H, W] on the CPU: what `stream` gives, in one piece."""
+        chunks = self.stream(
+            seeds,
+            start,
+            num_frames,
+            fps=fps,
+            slowmo=slowmo,
+            truncation_psi=truncation_psi,
+            label=label,
+            drift=drift,
+            chunk=chunk,
+        )
+        return torch.cat(list(chunks), dim=1)
 
     def check_label(self, label: str | None) -> None:
         """Raise ConfigError unless the model knows this label; None is always fine."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smoothvid.errors import ConfigError
 
 _WORD = 2**64
-_MOTION, _CONTENT, _LABEL = 0, 1, 2  # each use has its own sequence
+_MOTION, _CONTENT, _LABEL, _PHASE = 0, 1, 2, 3  # each use has its own sequence
 
 
 def motion_codes(seed: int, first: int, count: int, dim: int) -> NDArray[np.float32]:
@@ -26,9 +26,14 @@ def motion_codes(seed: int, first: int, count: int, dim: int) -> NDArray[np.floa
     return _normal(bits, dim)
 
 
-def content_code(seed: int, dim: int) -> NDArray[np.float32]:
-    """Return the content code z of a seed, float32 [dim] ~ N(0, 1)."""
-    return _normal(_random_bits(seed, _CONTENT, 0, _bits_needed(dim)), dim)
+def start_phases(seed: int, count: int) -> NDArray[np.float64]:
+    """Return the phases at time 0 of a seed's motion, in turns, float64 [count], evenly over (0, 1)."""
+    return _uniform(_random_bits(seed, _PHASE, 0, count))
+
+
+def content_code(seed: int, dim: int, index: int = 0) -> NDArray[np.float32]:
+    """Return a content code z of a seed, float32 [dim] ~ N(0, 1); number 0 is what the seed shows."""
+    return _normal(_random_bits(seed, _CONTENT, index, _bits_needed(dim)), dim)
 
 
 def drawn_label(seed: int, num_labels: int) -> int:
@@ -48,9 +53,13 @@ def _bits_needed(dim: int) -> int:
     return 2 * ((dim + 1) // 2)
 
 
+def _uniform(bits: NDArray[np.uint64]) -> NDArray[np.float64]:
+    return np.ldexp((bits >> np.uint64(11)).astype(np.float64) + 0.5, -53)  # in (0, 1), never 0
+
+
 def _normal(bits: NDArray[np.uint64], dim: int) -> NDArray[np.float32]:
     """Turn uint64 [..., n] into normal numbers, float32 [..., dim], by Box-Muller in double precision."""
-    uniform = ((bits >> np.uint64(11)) + 0.5) * 2.0**-53  # in (0, 1), never 0
+    uniform = _uniform(bits)
     radius = np.sqrt(-2 * np.log(uniform[..., 0::2]))
     angle = 2 * np.pi * uniform[..., 1::2]
     pairs = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)

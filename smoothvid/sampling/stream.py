@@ -1,5 +1,6 @@
 """Endless or finite chunks of frames in constant memory, and the words a user says how long with."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -29,6 +30,21 @@ def parse_length(text: str, fps: float) -> int | None:
     return num_frames
 
 
+def time_step(model_fps: float, fps: float | None = None, slowmo: float = 1.0) -> float:
+    """Return the time from one frame of the result to the next, in frames of the dataset.
+
+    Args:
+        fps: of the result; the motion keeps its speed. None takes the dataset's.
+        slowmo: 2 is half as fast as the dataset, 0.5 twice.
+
+    Raises ConfigError unless both are above 0 and finite.
+    """
+    rate = model_fps if fps is None else fps
+    if not (0 < rate < math.inf and 0 < slowmo < math.inf):
+        raise ConfigError(f"fps {rate:g} and slowmo {slowmo:g} must be above 0")
+    return model_fps / rate / slowmo
+
+
 def time_chunks(start: float, num_frames: int | None, step: float, chunk: int) -> Iterator["NDArray[np.float64]"]:
     """Yield the times start, start + step, ... in chunks [T], T = chunk but for the last one.
 
@@ -37,8 +53,12 @@ def time_chunks(start: float, num_frames: int | None, step: float, chunk: int) -
     """
     if not abs(start) <= _LATEST:
         raise ConfigError(f"start {start:g} is out of range: use -1e12 to 1e12")
-    first = 0
-    while num_frames is None or first < num_frames:
-        count = chunk if num_frames is None else min(chunk, num_frames - first)
-        yield start + step * np.arange(first, first + count, dtype=np.float64)
-        first += count
+
+    def chunks() -> Iterator["NDArray[np.float64]"]:
+        first = 0
+        while num_frames is None or first < num_frames:
+            count = chunk if num_frames is None else min(chunk, num_frames - first)
+            yield start + step * np.arange(first, first + count, dtype=np.float64)
+            first += count
+
+    return chunks()

@@ -45,6 +45,7 @@ class TrainingStep:
             latents.motion_z,
             latents.times,
             latents.first_code,
+            latents.start_phase,
             update_emas=self._share or phase == "discriminator",
         )
         made = images.unflatten(0, latents.times.shape), latents
@@ -59,8 +60,16 @@ class TrainingStep:
         first, codes = self.generator.motion.code_range(times)
         z = torch.randn(count, self.generator.z_dim, generator=random)
         motion_z = torch.randn(count, codes, self.generator.motion.z_dim, generator=random)
+        start_phase = torch.rand(count, self.generator.motion.num_phases, generator=random)
         labels = self.real.labels[torch.randperm(count, generator=random)]
-        return Latents(z.to(device), labels, motion_z.to(device), move_times(times, device), first.to(device))
+        return Latents(
+            z.to(device),
+            labels,
+            motion_z.to(device),
+            move_times(times, device),
+            first.to(device),
+            start_phase.to(device),
+        )
 
 
 def optimize(phase: Phase, step: TrainingStep, optimizer: torch.optim.Optimizer) -> Tensor:

@@ -70,7 +70,11 @@ def test_a_model_is_asked_for_the_protocol(real: Videos) -> None:
     settings = EvalSettings(num_videos=20, seed=2, start=1000.0, truncation_psi=0.7)
     result = evaluate(model, real, settings, on_progress=lambda *news: told.append(news))  # type: ignore[arg-type]
     assert model.seeds == list(range(40, 60))
-    assert model.asked == {"start": 1000.0, "step": 2.0, "truncation_psi": 0.7}  # 50 fps beside the dataset's 25
+    assert model.asked == {
+        "start": 1000.0,
+        "fps": 25.0,
+        "truncation_psi": 0.7,
+    }  # the dataset's rate, not the model's 50
     assert told[-1] == (60, 60, "generated clips")
     assert result["num_clips"] == 20 and result["num_samples"] == {"rfid": 120, "rfid_diff": 100, "rfvd_16f": 20}
     assert result["protocol"]["features"] == "random-1" and result["protocol"]["real"]["videos_compared"] == 20

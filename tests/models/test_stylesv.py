@@ -36,9 +36,9 @@ def build(*changes: dict[str, Any], c_dim: int = 0, image_only: bool = False) ->
 
 
 def draw(times: Tensor = TIMES, seed: int = 1) -> tuple[Tensor, Tensor]:
-    """z [B, 8] and enough motion codes [B, 12, 8]."""
+    """z [B, 8] and enough motion codes [B, 32, 8]."""
     random = torch.Generator().manual_seed(seed)
-    return torch.randn(len(times), 8, generator=random), torch.randn(len(times), 12, 8, generator=random)
+    return torch.randn(len(times), 8, generator=random), torch.randn(len(times), 32, 8, generator=random)
 
 
 def make(generator: Generator, times: Tensor = TIMES, c: Tensor | None = None) -> Tensor:

@@ -18,8 +18,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from smoothvid.errors import ConfigError
+from smoothvid.sampling.interpolate import walk
 from smoothvid.sampling.model import VideoModel
-from smoothvid_cli.interpolate import parse_seeds
+from smoothvid_cli.interpolate import parse_keys, parse_mix, parse_seeds
 from smoothvid_cli.main import app
 
 SMOOTHVID = [sys.executable, "-c", "from smoothvid_cli.main import run; run()"]
@@ -56,7 +57,7 @@ def wait_until_it_has_frames(path: Path) -> None:
 def test_frames_are_those_of_the_model(checkpoint: Path, model: VideoModel, tmp_path: Path) -> None:
     words = "--seed 4 --label sea --truncation 0.7 --start 20 --fps 20 --slowmo 2 --length 0.5s --device cpu".split()
     assert smoothvid("sample", checkpoint, "--out", tmp_path / "shot", *words).exit_code == 0
-    expected = model.sample([4], 10, start=20, step=0.25, truncation_psi=0.7, label="sea")[0]
+    expected = model.sample([4], 10, start=20, fps=20, slowmo=2, truncation_psi=0.7, label="sea")[0]
     assert np.abs(pictures(tmp_path / "shot").astype(int) - expected.numpy().astype(int)).max() <= 1
 
 
@@ -113,9 +114,64 @@ def test_interpolate(checkpoint: Path, model: VideoModel, tmp_path: Path) -> Non
     words = ["--seeds", "1,2,3", "--grid", "--length", 2]
     assert smoothvid("interpolate", checkpoint, "--out", tmp_path / "grid", *words).exit_code == 0
     assert pictures(tmp_path / "grid").shape == (2, 3, 48, 48)
-    for text in ("1", "1,", "a,b", "1,-2"):
+
+
+def test_interpolate_loops_keys_and_layers(checkpoint: Path, model: VideoModel, tmp_path: Path) -> None:
+    words = ["--device", "cpu", "--label", "sky", "--force", "--out", tmp_path / "walk"]
+    assert smoothvid("interpolate", checkpoint, "--seeds", 3, "--loop", "0.6s", "--fps", 20, *words).exit_code == 0
+    expected = torch.cat(list(walk(model, [3], loop=12, num_frames=12, fps=20, label="sky")))
+    assert np.abs(pictures(tmp_path / "walk").astype(int) - expected.numpy()).max() <= 1
+    keyed = ["--keys", "1@0s,2@0.4s,3@7", "--mix", "9:2-5", "--mix", "8:0", "--hold", "motion"]
+    assert smoothvid("interpolate", checkpoint, *keyed, *words).exit_code == 0
+    mix = [(9, 2, 5), (8, 0, 0)]
+    expected = torch.cat(list(walk(model, [1, 2, 3], at=[0, 4, 7], num_frames=7, mix=mix, hold="motion", label="sky")))
+    assert np.abs(pictures(tmp_path / "walk").astype(int) - expected.numpy()).max() <= 1
+
+
+def test_drift_and_captions(checkpoint: Path, model: VideoModel, tmp_path: Path) -> None:
+    words = ["--length", 3, "--device", "cpu", "--drift", 0.2, "--start", 7, "--grid", "1x2", "--out", tmp_path / "a"]
+    assert smoothvid("sample", checkpoint, *words).exit_code == 0
+    expected = torch.cat(list(model.sample([0, 1], 3, 7.0, drift=0.2)), dim=3)
+    plain = pictures(tmp_path / "a").astype(int)
+    assert np.abs(plain - expected.numpy()).max() <= 1
+    assert smoothvid("sample", checkpoint, *words, "--captions", "--force").exit_code == 0
+    named = pictures(tmp_path / "a").astype(int)
+    assert named.shape > plain.shape and (named[:, :, -16:, -32:] == plain).all()
+
+
+@pytest.mark.parametrize(
+    "words,message",
+    [
+        (["--seeds", "1,2", "--keys", "1@0s,2@5s"], "one of the two"),
+        ([], "--seeds 1,2,3, or --keys"),
+        (["--seeds", "1"], "at least two"),
+        (["--seeds", "1,2", "--loop", "inf"], "--loop inf"),
+        (["--seeds", "1,2", "--loop", "5s", "--frames-per-step", "9"], "--frames-per-step"),
+        (["--seeds", "1,2", "--grid", "--hold", "motion"], "--grid"),
+        (["--seeds", "1,2", "--captions"], "--grid"),
+        (["--seeds", "1,2", "--mix", "7:4-9"], "layers 0 to 5"),
+        (["--keys", "1@0s,2@5s", "--loop", "2s"], "loop of 20 frames"),
+    ],
+)
+def test_walks_that_make_no_sense_are_refused(words: list[str], message: str, checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        smoothvid("interpolate", checkpoint, "--out", tmp_path / "a.mp4", "--device", "cpu", *words)
+    assert os.listdir(tmp_path) == []
+
+
+def test_words_for_walks() -> None:
+    assert parse_seeds("1, 2,5-8") == [1, 2, 5, 6, 7, 8] and parse_seeds("4", least=1) == [4]
+    for text in ("1", "1,", "a,b", "1,-2", "", "3-1", "0-99999999"):
         with pytest.raises(ConfigError, match="1,2,3"):
             parse_seeds(text)
+    assert parse_keys("1@0s, 2@5s,7@300", fps=10) == ([1, 2, 7], [0.0, 50.0, 300.0])
+    for text in ("1@0s", "1@0s,2", "1@0s,2@-1s", "1@0s,2@5m", "1@5s,2@50", "1@0s,@5s"):
+        with pytest.raises(ConfigError, match="--keys"):
+            parse_keys(text, fps=10)
+    assert [parse_mix("7:4-9"), parse_mix("7:4")] == [(7, 4, 9), (7, 4, 4)]
+    for text in ("7", "7:", ":1", "7:a-b", "7:-1-2"):
+        with pytest.raises(ConfigError, match="SEED:FIRST-LAST"):
+            parse_mix(text)
 
 
 def test_ctrl_c_leaves_an_endless_video_that_plays(checkpoint: Path, tmp_path: Path) -> None:
@@ -133,8 +189,8 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, after_chunks: list[int]) -> No
     """Press Ctrl-C after these chunks of a stream."""
     stream = VideoModel.stream
 
-    def pressed(self: VideoModel, *args: Any) -> Iterator[torch.Tensor]:
-        for number, chunk in enumerate(stream(self, *args), 1):
+    def pressed(self: VideoModel, *args: Any, **how: Any) -> Iterator[torch.Tensor]:
+        for number, chunk in enumerate(stream(self, *args, **how), 1):
             if number in after_chunks:
                 signal.raise_signal(signal.SIGINT)
             yield chunk

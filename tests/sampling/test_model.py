@@ -54,12 +54,12 @@ def test_a_frame_is_the_same_in_any_chunk_batch_and_order(model: VideoModel, sta
 def test_stream_and_sample_show_these_frames(model: VideoModel) -> None:
     expected = model.frames(4, 20.0 + 0.5 * np.arange(11), truncation_psi=0.7)
     expected = (expected.clamp(-1, 1) + 1) * 127.5
-    chunks = list(model.stream(4, start=20.0, num_frames=11, step=0.5, truncation_psi=0.7, chunk=4))
+    chunks = list(model.stream(4, start=20.0, num_frames=11, slowmo=2, truncation_psi=0.7, chunk=4))
     assert [len(chunk) for chunk in chunks] == [4, 4, 3]
     streamed = torch.cat(chunks)
     assert streamed.dtype == torch.uint8
     assert (streamed.float() - expected).abs().max() <= 0.51
-    sampled = model.sample([2, 4], 11, start=20.0, step=0.5, truncation_psi=0.7, chunk=5)
+    sampled = model.sample([2, 4], 11, start=20.0, fps=20, truncation_psi=0.7, chunk=5)
     assert sampled.shape == (2, 11, 3, 16, 16)
     assert (sampled[1].int() - streamed.int()).abs().max() <= 1
 

@@ -6,6 +6,8 @@ import resource
 import signal
 import subprocess
 import sys
+from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -16,7 +18,7 @@ from scipy.ndimage import uniform_filter
 
 from smoothvid.errors import ConfigError, SmoothvidError
 from smoothvid.sampling.pixels import frame_rate
-from smoothvid.sampling.sinks import PipeSink, open_sink
+from smoothvid.sampling.sinks import PIPE_FORMATS, PipeSink, open_sink
 
 
 def moving_picture(num_frames: int, height: int = 64, width: int = 96) -> np.ndarray:
@@ -41,8 +43,8 @@ def rgb_from_yuv420(planes: np.ndarray, red: float, blue: float) -> np.ndarray:
     return (np.stack([r, g, b], axis=-1) * 255).clip(0, 255)
 
 
-def decoded(path: Path) -> list[av.VideoFrame]:
-    with av.open(str(path)) as container:
+def decoded(file: Path | io.BytesIO) -> list[av.VideoFrame]:
+    with av.open(file) as container:
         return list(container.decode(video=0))
 
 
@@ -141,6 +143,33 @@ def test_rgb24_is_the_bytes_of_the_pixels() -> None:
     with PipeSink(stream, 25, "rgb24") as sink:
         sink.write(frames)
     assert stream.getvalue() == frames.transpose(0, 2, 3, 1).tobytes()
+
+
+def test_mpegts_plays_from_its_start_and_from_any_second() -> None:
+    frames, stream, sizes = moving_picture(40), io.BytesIO(), [0]
+    with PipeSink(stream, 10, "mpegts") as sink:
+        for frame in frames:
+            sink.write(frame[None])
+            sizes.append(len(stream.getvalue()))
+    assert all(later > earlier for earlier, later in pairwise(sizes))  # each frame leaves at once
+    pictures = decoded(io.BytesIO(stream.getvalue()))
+    assert len(pictures) == 40
+    assert [index for index, picture in enumerate(pictures) if picture.key_frame] == [0, 10, 20, 30]
+    assert (pictures[0].colorspace, pictures[0].color_range) == (1, 1)
+    for picture, frame in zip(pictures, frames, strict=True):
+        shown = rgb_from_yuv420(picture.to_ndarray(), red=0.2126, blue=0.0722)  # BT.709
+        assert psnr(shown, frame.transpose(1, 2, 0)) > 34
+    joined = [picture for picture in decoded(io.BytesIO(stream.getvalue()[sizes[5] :])) if not picture.is_corrupt]
+    assert len(joined) == 30
+    np.testing.assert_array_equal(joined[-1].to_ndarray(), pictures[-1].to_ndarray())
+
+
+@pytest.mark.parametrize("kind", PIPE_FORMATS)
+def test_a_closed_pipe_is_a_broken_pipe(kind: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with FileIO(writer, "w") as stream, pytest.raises(BrokenPipeError), PipeSink(stream, 25, kind) as sink:
+        sink.write(moving_picture(1))
 
 
 def test_a_terminal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

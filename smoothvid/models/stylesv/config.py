@@ -1,18 +1,21 @@
-"""Settings of the StyleSV networks. The defaults are the paper's at 256²; presets hold only what differs."""
+"""Settings of the StyleSV networks. The defaults are the paper's at 256², but for the kind of motion; presets hold
+only what differs."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from smoothvid.settings import check_ranges
 
-MotionKind = Literal["linear", "bspline", "bspline-embedding"]
+MotionKind = Literal["linear", "bspline", "bspline-embedding", "phase"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MotionConfig:
     """The motion code v(t): a trajectory through random codes, read out as sinusoids."""
 
-    kind: MotionKind = "bspline"
+    kind: MotionKind = "phase"
+    """How codes become motion. "phase" (ours): smooth at any time. "bspline" (the paper's), "linear" (StyleGAN-V's):
+    speed jumps at each code. "bspline-embedding" (the paper's code has it, too): speeds up without bound."""
     z_dim: int = 512
     """Width of a motion code and of the trajectory."""
     fourier_dim: int = 256

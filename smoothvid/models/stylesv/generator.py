@@ -163,10 +163,11 @@ class Generator(nn.Module):
         motion_z: Tensor,
         times: Tensor,
         first_code: int | Tensor = 0,
+        start_phase: Tensor | None = None,
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
         update_emas: bool = False,
     ) -> Tensor:
         ws = self.mapping(z, c, truncation_psi, truncation_cutoff, update_emas)
-        v = self.motion(motion_z, times, c, first_code)
+        v = self.motion(motion_z, times, c, first_code, start_phase)
         return self.synthesis(ws, v, update_emas)

@@ -1,12 +1,22 @@
 """Motion codes: random codes along time become a trajectory, and the trajectory sets sinusoids of time.
 
 Independent codes stand every `distance` frames. Two unpadded convolutions over the code index turn them into a
-trajectory u_j, so any stretch of time needs only the codes around it. Frame time t = (j + s)·distance then reads
-sinusoids whose speeds p and phases φ come from u (StyleGAN-V, section 3.1), with the trajectory's own values added:
+trajectory u_j, so any stretch of time needs only the codes around it. Sinusoids of frame time t = (j + s)·distance take
+their speeds and phases from u, and a spline of the trajectory's own values is added:
 
-    linear              between u_j and u_{j+1}; the sinusoids are tied to zero at both ends of the segment
-    bspline             the added values follow a quadratic B-spline (StyleSV, section 3.3)
+    linear              StyleGAN-V, section 3.1: values between u_j and u_{j+1}; speeds and phases of u_j hold for the
+                        segment, and the sinusoids are tied to zero at both of its ends
+    bspline             StyleSV, section 3.3: the added values follow a quadratic B-spline
     bspline-embedding   speeds and phases follow the B-spline as well, and nothing is tied
+    phase               ours: the phase is the integral of a speed that follows a B-spline, so nothing has a kink and
+                        nothing runs faster with time
+
+The phase of sinusoid f, in turns, is φ_f(0) + t/period_f + (distance/2·period_f)·W_f(t). W is a cubic B-spline, so v is
+twice continuously differentiable. Its control points are sums over the last `_MEMORY` trajectory points,
+Q_k = Σ_i (i/M)·δ_{k+i}, i = 1 .. M, δ = tanh(speed(u)): a prefix sum of deviations from the mean speed, forgotten as
+slowly as it was gathered. Hence the speed is 1/period_f·(1 + ½·spline(δ − mean of the M deviations before)), which is
+never negative; and a phase at t = 10⁹ needs M more codes, not all from 0 on. φ(0) is drawn for each video, evenly over
+the turn, which makes all times alike.
 """
 
 import math
@@ -16,8 +26,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smoothvid.models.stylesv.config import MotionConfig
-from smoothvid.nn.bspline import quadratic_weights
+from smoothvid.nn.bspline import cubic_weights, quadratic_weights
 from smoothvid.nn.linear_conv import Linear, lrelu
+
+_MEMORY = 16  # M: codes after which a deviation of speed is forgotten
 
 
 class TrajectoryConv(nn.Module):
@@ -40,27 +52,34 @@ class Motion(nn.Module):
     Phases are reckoned in the dtype of `times`, which is float64 wherever the device has it.
     """
 
+    periods: Tensor
     freqs: Tensor
+    memory: Tensor
 
     def __init__(self, config: MotionConfig, c_dim: int = 0) -> None:
         super().__init__()
         self.config = config
         self.z_dim, self.v_dim = config.z_dim, 2 * config.fourier_dim
+        self.num_phases = config.fourier_dim if config.kind == "phase" else 0
+        """How many phases at time 0 a video has of its own."""
         dim, kernel = config.z_dim, config.kernel_size
         self.conv0 = TrajectoryConv(dim + c_dim, dim, kernel, config.lr_mult)
         self.conv1 = TrajectoryConv(dim, dim, kernel, config.lr_mult)
         self.speed = Linear(dim, config.fourier_dim, bias_init=None)
-        self.phase = Linear(dim, config.fourier_dim, bias_init=None)
+        if config.kind != "phase":
+            self.phase = Linear(dim, config.fourier_dim, bias_init=None)
         self.align = Linear(dim, self.v_dim, bias_init=None)
         periods = torch.logspace(
             math.log10(config.max_period), math.log10(config.min_period), config.fourier_dim, dtype=torch.float64
         )
+        self.register_buffer("periods", periods.float(), persistent=False)  # frames
         self.register_buffer("freqs", (2 * math.pi / periods).float(), persistent=False)  # radians per frame
+        self.register_buffer("memory", torch.arange(1, _MEMORY + 1) / _MEMORY, persistent=False)
 
     @property
     def _num_control(self) -> int:
         """Trajectory points that one segment needs."""
-        return 2 if self.config.kind == "linear" else 3
+        return {"linear": 2, "phase": _MEMORY + 3}.get(self.config.kind, 3)
 
     def code_range(self, times: Tensor) -> tuple[Tensor, int]:
         """The window of codes that `times` [B, T] need: index of the first one per video [B], and how many."""
@@ -69,8 +88,23 @@ class Motion(nn.Module):
         span = int((segments.amax(1) - first).max())
         return first, span + self._num_control + 2 * (self.config.kernel_size - 1)
 
-    def forward(self, motion_z: Tensor, times: Tensor, c: Tensor | None = None, first_code: int | Tensor = 0) -> Tensor:
-        """Read the motion off at `times`; motion_z[:, 0] is code number `first_code` (an int, or one per video)."""
+    def forward(
+        self,
+        motion_z: Tensor,
+        times: Tensor,
+        c: Tensor | None = None,
+        first_code: int | Tensor = 0,
+        start_phase: Tensor | None = None,
+    ) -> Tensor:
+        """Read the motion off at `times`.
+
+        Args:
+            motion_z: codes, of which [:, 0] has the number `first_code` (an int, or one per video).
+            start_phase: φ(0) in turns, [B, num_phases]; None is zero.
+
+        Raises:
+            ValueError: motion_z does not hold the codes that `code_range` asks for.
+        """
         x = motion_z.transpose(1, 2)  # [B, z_dim, K]
         if c is not None and c.shape[1]:
             x = torch.cat([x, c[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
@@ -83,33 +117,51 @@ class Motion(nn.Module):
         index = segment.long() - first
         if int(index.min()) < 0 or int(index.max()) + self._num_control > u.shape[1]:
             raise ValueError(f"motion_z holds {motion_z.shape[1]} codes, too few for these times; see code_range")
+        if self.config.kind == "phase":
+            v = self._accumulated(u, index, s, times, start_phase)
+        else:
+            v = self._published(u, index, s, times, segment)
+        return v.to(motion_z.dtype)
 
+    def _accumulated(self, u: Tensor, index: Tensor, s: Tensor, times: Tensor, start_phase: Tensor | None) -> Tensor:
+        deviations = torch.tanh(self.speed(u))  # of the speed, in units of the mean speed
+        sums = deviations.unfold(1, _MEMORY, 1) @ self.memory  # control points Q of the phase
+        wander = _spline(sums, index, cubic_weights(s)) * (self.config.distance / 2)  # frames
+        periods = self.periods.to(times)
+        turns = (times[:, :, None].fmod(periods) + wander) / periods  # the remainder is exact, however late it is
+        if start_phase is not None:
+            turns = turns + start_phase.to(turns)[:, None]
+        angle = 2 * math.pi * turns
+        along = _spline(self.align(u[:, _MEMORY - 1 :]), index, cubic_weights(s))
+        return torch.cat([angle.sin(), angle.cos()], dim=2) + along
+
+    def _published(self, u: Tensor, index: Tensor, s: Tensor, times: Tensor, segment: Tensor) -> Tensor:
         # Maps are linear, so they act on trajectory points first and are gathered after.
         speeds = torch.tanh(self.speed(u)) + 1
         phases = self.phase(u) * (self.freqs * self.config.max_period / (2 * math.pi))
         aligners = self.align(u)
 
-        def point(values: Tensor, offset: int) -> Tensor:  # [B, T, dim] of trajectory point segment + offset
-            return values.gather(1, (index + offset)[:, :, None].expand(-1, -1, values.shape[2]))
-
-        def spline(values: Tensor) -> Tensor:
-            return sum((b * point(values, i) for i, b in enumerate(quadratic_weights(s))), torch.zeros(()).to(s))
-
         def embed(at: Tensor, speed: Tensor, phase: Tensor) -> Tensor:  # at [B, T, 1] frames
             angle = self.freqs.to(at) * speed.to(at) * at + phase.to(at)
             return torch.cat([angle.sin(), angle.cos()], dim=2)
 
+        quadratic = quadratic_weights(s)
         if self.config.kind == "bspline-embedding":
-            v = embed(times[:, :, None], spline(speeds), spline(phases)) + spline(aligners)
-        else:
-            start = segment[:, :, None] * self.config.distance
-            end = start + self.config.distance
-            speed, phase = point(speeds, 0), point(phases, 0)
-            tie = (1 - s) * embed(start, speed, phase) + s * embed(end, speed, phase)
-            along = (
-                spline(aligners)
-                if self.config.kind == "bspline"
-                else torch.lerp(point(aligners, 0).to(s), point(aligners, 1).to(s), s)
-            )
-            v = embed(times[:, :, None], speed, phase) - tie + along
-        return v.to(motion_z.dtype)
+            speed, phase = _spline(speeds, index, quadratic), _spline(phases, index, quadratic)
+            return embed(times[:, :, None], speed, phase) + _spline(aligners, index, quadratic)
+        start = segment[:, :, None] * self.config.distance
+        speed, phase = _points(speeds, index), _points(phases, index)
+        tie = (1 - s) * embed(start, speed, phase) + s * embed(start + self.config.distance, speed, phase)
+        along = _spline(aligners, index, (1 - s, s) if self.config.kind == "linear" else quadratic)
+        return embed(times[:, :, None], speed, phase) - tie + along
+
+
+def _points(values: Tensor, index: Tensor) -> Tensor:
+    """The trajectory points [B, T, dim] of numbers index [B, T]."""
+    return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))
+
+
+def _spline(values: Tensor, index: Tensor, weights: tuple[Tensor, ...]) -> Tensor:
+    """The points index, index + 1, ... weighted and summed, [B, T, dim] in the dtype of the weights."""
+    terms = [weight * _points(values, index + offset) for offset, weight in enumerate(weights)]
+    return torch.stack(terms).sum(0)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from smoothvid.data.dataset import VideoDataset, open_dataset
-from smoothvid.sampling.grid import tile, tile_streams
+from smoothvid.sampling.grid import tile
 from smoothvid.sampling.model import load_model
 from smoothvid.sampling.sinks import open_sink
 from smoothvid.sampling.stream import parse_length
@@ -38,8 +38,9 @@ def write_videos(out: Path, length: str, seed: int, device: torch.device, bars: 
     _write(folder / "real.mp4", [_real_grid(dataset)], dataset.fps, bars)
     for start in (0, *FAR):
         name = f"new-{start}.mp4" if start else "new.mp4"
-        streams = [map(enlarge, model.stream(seed + index, start, frames)) for index in range(GRID**2)]
-        _write(folder / name, tile_streams(streams, GRID), model.fps, bars, frames)
+        chunks = model.stream(range(seed, seed + GRID**2), start, frames)
+        grids = (tile([enlarge(video) for video in chunk], GRID) for chunk in chunks)
+        _write(folder / name, grids, model.fps, bars, frames)
     _write(folder / "long.mp4", map(enlarge, model.stream(seed, 0.0, LONG * frames)), model.fps, bars, LONG * frames)
 
 
