@@ -113,7 +113,7 @@ def interpolate(
     walking = partial(walk, at=at, frames_per_step=each, hold=hold, held_seed=seed)
     source: Callable[..., Iterator[Tensor]] = content_motion_grid if grid else walking
     timing = {"start": start, "fps": rate, "slowmo": slowmo, "loop": cycle, "num_frames": num_frames}
-    chunk = frames_at_a_time(model)
+    chunk = frames_at_a_time(model, rate)
     frames = source(model, numbers, mix=mixes, truncation_psi=truncation, label=label, chunk=chunk, **timing)
     if captions:
         frames = captioned(frames, [f"content {one}" for one in numbers], [f"motion {one}" for one in numbers])

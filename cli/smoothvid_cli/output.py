@@ -102,12 +102,12 @@ def _write(video: Video, pipe: str, force: bool, stopped: Callable[[], bool]) ->
     return sink.num_frames
 
 
-def frames_at_a_time(model: "VideoModel") -> int:
+def frames_at_a_time(model: "VideoModel", fps: float) -> int:
     """As many as a batch gains from, yet no more than a fifth of a second: those at hand are lost to a kill.
 
     A CPU gains nothing from batches of larger frames, and takes seconds for each: show them one by one.
     """
-    return 1 if model.device.type == "cpu" and model.resolution >= 128 else max(1, min(8, int(model.fps / 5)))
+    return 1 if model.device.type == "cpu" and model.resolution >= 128 else max(1, min(8, int(fps / 5)))
 
 
 def _print_results(results: list[dict[str, Any]], as_json: bool) -> None:

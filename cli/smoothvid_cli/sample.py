@@ -85,7 +85,7 @@ def sample(
             truncation_psi=truncation,
             label=label,
             drift=drift,
-            chunk=frames_at_a_time(model),
+            chunk=frames_at_a_time(model, rate),
         )
         pictures: Iterator[Tensor] = map(partial(tile, columns=columns), chunks)
         if captions:
