@@ -89,7 +89,7 @@ def tile_flow(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def reversals(frames: NDArray[np.uint8]) -> float:
-    """How often motion turns round, in times per 100 frames: 0 for motion that goes on as it goes, 2 / period for a swing.
+    """How often motion turns round, in times per 100 frames: 0 if it goes on as it goes, 200 / period for a swing.
 
     The flow of all tiles is projected on the direction in which the video moves most; a turn is a change of sign beyond
     noise, on both sides of zero.

@@ -15,8 +15,8 @@ Augment = Callable[[Tensor], Tensor]
 class Latents:
     """What one batch of generated videos comes from.
 
-    z [B, z_dim], labels [B, c_dim], motion_z [B, K, z_dim], times [B, T], first_code [B], start_phase [B, num_phases] in
-    turns.
+    z [B, z_dim], labels [B, c_dim], motion_z [B, K, z_dim], times [B, T], first_code [B], and start_phase
+    [B, num_phases] in turns.
     """
 
     z: Tensor
