@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -31,6 +31,7 @@ from smoothvid.training.run import RunRequest, prepare_run
 from smoothvid.training.shipped import SHIPPED
 
 PRESET = "tiny"
+FORMAT: Literal["png"] = "png"  # at 32 × 32, JPEG's noise would be a quarter of all motion
 # Enough for the world that the shipped model knows already.
 SHORT_PRETRAINING = ("pretrain.kimg=0.8", "pretrain.tick_kimg=0.08")
 WORLD = "synthetic:drive"
@@ -102,10 +103,11 @@ def commands(request: DemoRequest, config: RunConfig) -> list[str]:
     sets = [word for text in _settings(request) for word in ("--set", text)]
     drawn = ["--videos", str(request.num_videos), "--frames", str(WORLD_FRAMES)] if request.clips is None else []
     data, images, video = f"{out}/data", f"{out}/pretrain", f"{out}/train"
+    side = str(config.model.resolution)
     grid = ["--grid", f"{GRID}x{GRID}", "--length", request.length]
     few = ["--num-videos", str(EVAL_VIDEOS), "--allow-few"]
     lines = [
-        ["prepare", source, "--out", data, "--resolution", str(config.model.resolution), *drawn, *seed],
+        ["prepare", source, "--out", data, "--resolution", side, "--format", FORMAT, *drawn, *seed],
         ["pretrain", data, "--out", images, "--init", SHIPPED, "--preset", PRESET, *sets, *seed],
         ["train", data, "--out", video, "--init", images, "--preset", PRESET, *sets, *seed],
         ["sample", video, *grid, *seed, "--out", "new.mp4"],
@@ -165,6 +167,7 @@ class Stages:
 def _prepare(request: DemoRequest, config: RunConfig, bars: Bars) -> None:
     settings = PrepareSettings(
         resolution=config.model.resolution,
+        format=FORMAT,
         num_videos=request.num_videos,
         num_frames=WORLD_FRAMES,
         seed=request.seed,
