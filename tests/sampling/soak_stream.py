@@ -32,7 +32,7 @@ def processor_time(pid: int) -> float:
 
 
 def soak(words: list[str], frame_bytes: int, num_frames: int, block: int = 1000) -> list[dict[str, Any]]:
-    """Read blocks of frames; for each block seconds and processor seconds a frame, and memory after it."""
+    """Read blocks of frames; for each, seconds and processor seconds a frame, and memory after it. Prints some."""
     child = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE)
     assert child.stdout is not None
     rows = []
@@ -44,9 +44,14 @@ def soak(words: list[str], frame_bytes: int, num_frames: int, block: int = 1000)
                 if len(child.stdout.read(frame_bytes)) < frame_bytes:
                     raise SystemExit("the stream ended by itself")
             wall_now, used_now = time.perf_counter(), processor_time(child.pid)
-            rows.append(
-                {"wall": (wall_now - wall) / block, "used": (used_now - used) / block, "memory": resident(child.pid)}
-            )
+            row = {"wall": (wall_now - wall) / block, "used": (used_now - used) / block, "memory": resident(child.pid)}
+            rows.append(row)
+            if len(rows) % 10 == 1 or len(rows) == num_frames // block:
+                print(
+                    f"{block * len(rows):>8} frames: {1e3 * row['wall']:.3f} ms a frame, {1e3 * row['used']:.3f} ms of "
+                    f"processor time, {row['memory']:.1f} MB",
+                    flush=True,
+                )
             wall, used = wall_now, used_now
     if child.wait(timeout=60) != 0:
         raise SystemExit(f"the command ended with {child.returncode}")
@@ -66,12 +71,6 @@ def main() -> int:
     words = [str(options.checkpoint), "--length", "inf", "--out", "-", "--pipe", "rgb24", "--quiet"]
     rows = soak([*words, "--start", options.start], 3 * side * side, options.frames)
     first, last = rows[0], rows[-1]
-    for number, row in enumerate(rows):
-        if number in (0, len(rows) - 1) or number % max(1, len(rows) // 10) == 0:
-            print(
-                f"{1000 * (number + 1):>8} frames: {1e3 * row['wall']:.3f} ms a frame, {1e3 * row['used']:.3f} ms of "
-                f"processor time, {row['memory']:.1f} MB"
-            )
     longer = last["wall"] / first["wall"] - 1
     grown, slower = last["memory"] / first["memory"] - 1, last["used"] / first["used"] - 1
     print(f"memory {100 * grown:+.2f} %, processor time {100 * slower:+.2f} %, by the clock {100 * longer:+.2f} %")
