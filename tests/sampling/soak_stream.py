@@ -66,10 +66,11 @@ def main() -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--start", default="0")
+    parser.add_argument("--fps", default="25", help="from 40 on, eight frames are made at a time")
     options = parser.parse_args()
     side = read_facts(options.checkpoint).resolution
     words = [str(options.checkpoint), "--length", "inf", "--out", "-", "--pipe", "rgb24", "--quiet"]
-    rows = soak([*words, "--start", options.start], 3 * side * side, options.frames)
+    rows = soak([*words, "--start", options.start, "--fps", options.fps], 3 * side * side, options.frames)
     first, last = rows[0], rows[-1]
     longer = last["wall"] / first["wall"] - 1
     grown, slower = last["memory"] / first["memory"] - 1, last["used"] / first["used"] - 1
