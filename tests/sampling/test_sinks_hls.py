@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,18 +124,21 @@ def test_an_error_ends_an_endless_video_and_removes_a_finite_one(tmp_path: Path)
     assert numbers(tmp_path / "a.m3u8") == list(range(10))  # whole segments
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
+    """No file may grow beyond 10 kB in this block; not for longer, or the tests' own output would be cut."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("endless", [False, True])
-def test_a_full_disk_is_one_clear_error(tmp_path: Path, endless: bool, small_disk: None) -> None:
+def test_a_full_disk_is_one_clear_error(tmp_path: Path, endless: bool) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (8, 3, 64, 64), np.uint8)
-    with pytest.raises(SmoothvidError, match=r"a\.m3u8: cannot be written"):
+    with pytest.raises(SmoothvidError, match=r"a\.m3u8: cannot be written"), small_disk():
         with open_sink(tmp_path / "a.m3u8", FPS, endless=endless) as sink:
             sink.write(counting(0, 10).repeat(2, axis=2).repeat(2, axis=3))
             sink.write(noise)
