@@ -74,7 +74,7 @@ def test_an_image_model_becomes_a_video_model(tiny_config: Any) -> None:
     report = transfer(judge.state_dict(), video_judge)
     assert sorted(report.widened) == ["head.out.bias", "head.out.weight"]
     assert report.dropped == [] and all(name.startswith(("condition.", "gap_encoding.")) for name in report.fresh)
-    z, motion_z, times = torch.randn(2, 8), torch.randn(2, 9, 8), torch.zeros(2, 1, dtype=torch.float64)
+    z, motion_z, times = torch.randn(2, 8), torch.randn(2, 32, 8), torch.zeros(2, 1, dtype=torch.float64)
 
     def first_frame(generator: Generator) -> Tensor:
         frame: Tensor = generator(z, None, motion_z, times)
