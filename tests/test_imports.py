@@ -1,6 +1,7 @@
 """Imports go down the list only, and `import smoothvid` and the start of a command stay light.
 
-smoothvid_cli → training → evaluation → sampling → run_config → models | data → batch | nn → settings → errors
+smoothvid_cli → training → evaluation → sampling → run_config → models | data → batch | nn | processes → settings
+→ errors
 """
 
 import ast
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"errors", "assets"},
     {"settings"},
-    {"batch", "nn"},
+    {"batch", "nn", "processes"},
     {"models", "data"},
     {"run_config"},
     {"sampling"},

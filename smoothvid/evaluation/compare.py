@@ -1,4 +1,4 @@
-"""Comparing generated clips with real ones, and with cheap frauds measured in the same way.
+"""Comparing generated clips with real ones over random features, and with cheap frauds measured in the same way.
 
     result = compare_clips(real, fake)      # uint8 [N, T, 3, R, R] each
     result["metrics"]["rfid"]               # 0: alike; 1: no better than the data's mean image
@@ -6,19 +6,24 @@
 Names that start with "r" are Fréchet distances over the random features of features.py: they are not FID or FVD.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from smoothvid import processes
 from smoothvid.errors import DataError
+from smoothvid.evaluation.clips import Clips
 from smoothvid.evaluation.features import LONG_LAG, clip_features, difference_features, frame_features
 from smoothvid.evaluation.frechet import Moments, frechet_distance
 
 MIN_CLIPS = 4
-BATCH = 16  # clips at a time
 _SCALE_FLOOR = 1e-2  # of the median squared scale: features that hardly vary must not rule the distance
 _NOTHING = 1e-12
+
+Progress = Callable[[int], None]  # told how many clips more are done
+Figures = dict[str, float | None]
 
 
 class ClipStatistics:
@@ -28,10 +33,10 @@ class ClipStatistics:
         self.num_clips = self.clip_frames = 0
         self.moments: dict[str, Moments] = {}
         self._motion = {"motion": 0.0, "motion_lag4": 0.0}
-        self._pixel_sum: np.ndarray | float = 0.0
-        self._pixel_square_sum: np.ndarray | float = 0.0
+        self._pixel_sum: NDArray[np.float64] | float = 0.0
+        self._pixel_square_sum: NDArray[np.float64] | float = 0.0
 
-    def update(self, clips: np.ndarray) -> None:
+    def update(self, clips: NDArray[np.uint8]) -> None:
         """Take in clips uint8 [N, T, 3, R, R]."""
         self.num_clips += len(clips)
         self.clip_frames = clips.shape[1]
@@ -44,107 +49,117 @@ class ClipStatistics:
         self._pixel_sum = self._pixel_sum + exact.mean(axis=1).sum(axis=0, dtype=np.float64)
         self._pixel_square_sum = self._pixel_square_sum + (exact**2).mean(axis=1).sum(axis=0, dtype=np.float64)
 
+    def merge(self, other: "ClipStatistics") -> None:
+        """Take in what another has seen."""
+        self.num_clips += other.num_clips
+        self.clip_frames = self.clip_frames or other.clip_frames
+        for name, moments in other.moments.items():
+            self.moments.setdefault(name, Moments(len(moments.mean))).merge(moments)
+        for name, amount in other._motion.items():
+            self._motion[name] += amount
+        self._pixel_sum = self._pixel_sum + other._pixel_sum
+        self._pixel_square_sum = self._pixel_square_sum + other._pixel_square_sum
+
     @property
     def motion(self) -> dict[str, float]:
         """Mean |difference| of frames 1 and 4 apart, in grey levels of 255."""
         return {name: total / self.num_clips for name, total in self._motion.items()}
 
     @property
-    def mean_image(self) -> np.ndarray:
-        """Mean of every pixel, float64 [3, R, R]."""
+    def mean_image(self) -> NDArray[np.float64]:
+        """Mean of every pixel, [3, R, R]."""
         return np.asarray(self._pixel_sum / self.num_clips)
 
     @property
-    def pixel_spread(self) -> np.ndarray:
-        """Standard deviation of every pixel, float64 [3, R, R]."""
+    def pixel_spread(self) -> NDArray[np.float64]:
+        """Standard deviation of every pixel, [3, R, R]."""
         return np.sqrt((self._pixel_square_sum / self.num_clips - self.mean_image**2).clip(min=0))
 
 
-def compare_clips(real: np.ndarray, fake: np.ndarray) -> dict[str, Any]:
-    """Compare clips that are at hand as arrays.
+Damage = Callable[[int, NDArray[np.uint8]], NDArray[np.uint8]]  # (a clip's number, the clip [T, 3, R, R]) -> a clip
 
-    Args:
-        real: uint8 [N, T, 3, R, R], in random order: the first half is compared with, the second half gives the floor.
-        fake: uint8 [M, T, 3, R, R]. min(N // 2, M) clips of each are used, so that all distances have equal counts.
 
-    Returns:
-        What `compare` returns.
+def gather(
+    clips: Clips,
+    numbers: Sequence[int],
+    num_frames: int,
+    damages: Mapping[str, Damage] | None = None,
+    on_progress: Progress | None = None,
+) -> dict[str, ClipStatistics]:
+    """Statistics of clips, under "", and of copies of them damaged in each of the ways, by name.
+
+    Each process reads its share of the numbers, and each returns the statistics of all.
     """
-    if real.shape[1:] != fake.shape[1:]:
-        raise ValueError(f"real clips are {list(real.shape[1:])}, generated ones {list(fake.shape[1:])}")
-    count = min(len(real) // 2, len(fake))
-    return compare(_batches(real[:count]), _batches(real[count : 2 * count]), _batches(fake[:count]))
+    damages = damages or {}
+    mine = {name: ClipStatistics() for name in ("", *damages)}
+    for part, batch in clips.batches(numbers, np.arange(num_frames)):
+        mine[""].update(batch)
+        for name, damage in damages.items():
+            mine[name].update(np.stack([damage(number, clip) for number, clip in zip(part, batch, strict=True)]))
+        if on_progress:
+            on_progress(len(part))
+    whole = {name: ClipStatistics() for name in mine}
+    for theirs in processes.gather(mine):
+        for name, statistics in theirs.items():
+            whole[name].merge(statistics)
+    return whole
 
 
-def compare(
-    real: Iterable[np.ndarray], held_out: Iterable[np.ndarray], fake: Iterable[np.ndarray], seed: int = 0
-) -> dict[str, Any]:
-    """Compare generated clips with real ones. Each argument is read once, in order, a batch at a time.
+class Comparison:
+    """Real clips to compare with, and cheap frauds beside which a figure can be read.
 
     Args:
-        real: batches uint8 [n, T, 3, R, R] of the clips to compare with.
-        held_out: as many other real clips: the floor, and what the frauds are made of.
-        fake: as many generated clips.
+        clips: of the data.
+        real: numbers of the clips to compare with.
+        held_out: as many others: the floor, and what the frauds are made of.
         seed: of the frauds' noise and shuffling.
 
-    Returns:
-        metrics: rfid (frames), rfid_diff (differences of neighbouring frames), rfvd_{T}f (clips): Fréchet distances
-            over what the data's mean image gets, which is therefore 1, as is a frozen clip in rfid_diff; motion and
-            motion_lag4: mean |difference| of frames 1 and 4 apart over the data's. None where the data do not vary.
-        references: the same figures for real (the floor), frozen, shuffled, mean_image, mean_image_noise and grey.
-        times_floor: each distance over the floor's.
+    Attributes:
+        references: for real (the floor), frozen, shuffled, mean_image_noise, mean_image and grey what `measure` gives.
         units: what those are relative to: the mean image's distances, the data's motion in grey levels.
-        num_clips: in each set. num_samples: how many features each distance rests on.
-
-    Raises:
-        DataError: fewer than 4 clips, or not the same number of each.
-    """
-    anchor = _gather(real)
-    sets = {"real": ClipStatistics(), **{name: ClipStatistics() for name in ("frozen", "shuffled", "mean_image_noise")}}
-    rng = np.random.Generator(np.random.Philox(seed))
-    for clips in held_out:
-        sets["real"].update(clips)
-        sets["frozen"].update(np.repeat(clips[:, :1], clips.shape[1], axis=1))
-        sets["shuffled"].update(np.stack([rng.permutation(clip) for clip in clips]))
-        noise = rng.standard_normal(clips.shape, dtype=np.float32) * anchor.pixel_spread
-        sets["mean_image_noise"].update(_to_uint8(anchor.mean_image + noise))
-    sets["mean_image"] = _still(_to_uint8(anchor.mean_image), anchor.clip_frames)
-    sets["grey"] = _still(np.full_like(_to_uint8(anchor.mean_image), 128), anchor.clip_frames)
-    made = _gather(fake)
-    _check_counts(anchor.num_clips, sets["real"].num_clips, made.num_clips)
-
-    ruler = _Ruler(anchor, sets["mean_image"])
-    references = {name: ruler.measure(statistics) for name, statistics in sets.items()}
-    metrics = ruler.measure(made)
-    return {
-        "metrics": metrics,
-        "references": references,
-        "times_floor": {name: _ratio(metrics[name], references["real"][name] or 0.0) for name in anchor.moments},
-        "units": {**ruler.units, **anchor.motion},
-        "num_clips": anchor.num_clips,
-        "num_samples": {name: moments.count for name, moments in anchor.moments.items()},
-    }
-
-
-class _Ruler:
-    """Distances from the real clips, in units of the mean image's distance.
-
-    Each feature is first divided by how far the real clips lie from the mean image (root mean square). So every feature
-    counts as much as the mean image misses in it, instead of the loudest ones alone.
+        num_samples: how many features each distance rests on.
     """
 
-    def __init__(self, anchor: ClipStatistics, mean_image: ClipStatistics) -> None:
-        self._anchor = anchor
+    def __init__(
+        self,
+        clips: Clips,
+        real: Sequence[int],
+        held_out: Sequence[int],
+        num_frames: int,
+        seed: int = 0,
+        on_progress: Progress | None = None,
+    ) -> None:
+        check_counts(len(real), len(held_out))
+        self.num_clips, self.num_frames = len(real), num_frames
+        self._anchor = anchor = gather(clips, real, num_frames, on_progress=on_progress)[""]
+        sets = gather(clips, held_out, num_frames, _frauds(anchor, seed), on_progress)
+        sets["real"] = sets.pop("")
+        sets["mean_image"] = _still(_to_uint8(anchor.mean_image), num_frames)
+        sets["grey"] = _still(np.full_like(_to_uint8(anchor.mean_image), 128), num_frames)
+        # Each feature is divided by how far the real clips lie from the mean image (root mean square). So it counts as
+        # much as the mean image misses in it, instead of the loudest ones alone.
         self._scales = {}
         for name, moments in anchor.moments.items():
-            squared = np.diag(moments.cov) + (moments.mean - mean_image.moments[name].mean) ** 2
+            squared = np.diag(moments.cov) + (moments.mean - sets["mean_image"].moments[name].mean) ** 2
             self._scales[name] = np.sqrt(squared + max(_SCALE_FLOOR * float(np.median(squared)), _NOTHING))
-        self.units = {name: self._distance(name, mean_image) for name in anchor.moments}
+        distances = {name: self._distance(name, sets["mean_image"]) for name in anchor.moments}
+        self.units = {**distances, **anchor.motion}
+        self.num_samples = {name: moments.count for name, moments in anchor.moments.items()}
+        self.references = {
+            name: self.measure(sets[name])
+            for name in ("real", "frozen", "shuffled", "mean_image_noise", "mean_image", "grey")
+        }
 
-    def measure(self, clips: ClipStatistics) -> dict[str, float | None]:
-        distances = {name: _ratio(self._distance(name, clips), unit) for name, unit in self.units.items()}
-        data = self._anchor.motion
-        return {**distances, **{name: _ratio(amount, data[name]) for name, amount in clips.motion.items()}}
+    def measure(self, clips: ClipStatistics) -> Figures:
+        """Compare clips with the real ones.
+
+        Returns:
+            rfid (frames), rfid_diff (differences of neighbouring frames), rfvd_{T}f (clips): Fréchet distances over
+            what the data's mean image gets, which is therefore 1, as is a frozen clip in rfid_diff; motion and
+            motion_lag4: mean |difference| of frames 1 and 4 apart over the data's. None where the data do not vary.
+        """
+        distances = {name: _ratio(self._distance(name, clips), self.units[name]) for name in self._anchor.moments}
+        return {**distances, **{name: _ratio(amount, self.units[name]) for name, amount in clips.motion.items()}}
 
     def _distance(self, name: str, clips: ClipStatistics) -> float:
         scale = self._scales[name]
@@ -152,7 +167,58 @@ class _Ruler:
         return frechet_distance(real, other)
 
 
-def _features(clips: np.ndarray) -> dict[str, np.ndarray]:
+def compare_clips(real: NDArray[np.uint8], fake: NDArray[np.uint8]) -> dict[str, Any]:
+    """Compare clips that are at hand as arrays.
+
+    Args:
+        real: uint8 [N, T, 3, R, R], in random order: the first half is compared with, the second half gives the floor.
+        fake: uint8 [M, T, 3, R, R]. min(N // 2, M) clips of each are used, so that all distances have equal counts.
+
+    Returns:
+        metrics: what `Comparison.measure` gives for the generated clips; references, units, num_samples: its
+        attributes of these names.
+
+    Raises:
+        DataError: fewer than 4 clips.
+    """
+    if real.shape[1:] != fake.shape[1:]:
+        raise ValueError(f"real clips are {list(real.shape[1:])}, generated ones {list(fake.shape[1:])}")
+    count, num_frames = min(len(real) // 2, len(fake)), real.shape[1]
+    comparison = Comparison(_at_hand(real), range(count), range(count, 2 * count), num_frames)
+    return {
+        "metrics": comparison.measure(gather(_at_hand(fake), range(count), num_frames)[""]),
+        "references": comparison.references,
+        "units": comparison.units,
+        "num_samples": comparison.num_samples,
+    }
+
+
+def check_counts(*counts: int) -> None:
+    """Raise DataError where clips are too few to compare at all."""
+    if min(counts) < MIN_CLIPS:
+        raise DataError(f"only {min(counts)} clips to compare; at least {MIN_CLIPS} are needed, and a few hundred help")
+
+
+def _frauds(anchor: ClipStatistics, seed: int) -> dict[str, Damage]:
+    """Ways to cheat with real clips, each with draws of its own for each clip."""
+
+    def draws(number: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=[seed, number]))
+
+    def frozen(number: int, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.repeat(clip[:1], len(clip), axis=0)
+
+    def shuffled(number: int, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return draws(number).permutation(clip)
+
+    def mean_image_noise(number: int, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        noise = draws(number).standard_normal(clip.shape, dtype=np.float32)
+        return _to_uint8(anchor.mean_image + noise * anchor.pixel_spread)
+
+    return {"frozen": frozen, "shuffled": shuffled, "mean_image_noise": mean_image_noise}
+
+
+def _features(clips: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
     return {
         "rfid": frame_features(clips),
         "rfid_diff": difference_features(clips),
@@ -160,36 +226,20 @@ def _features(clips: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _gather(batches: Iterable[np.ndarray]) -> ClipStatistics:
-    statistics = ClipStatistics()
-    for clips in batches:
-        statistics.update(clips)
-    _check_counts(statistics.num_clips)
-    return statistics
+def _at_hand(clips: NDArray[np.uint8]) -> Clips:
+    return Clips(len(clips), lambda numbers, frames: clips[list(numbers)][:, frames], clips.shape[-1])
 
 
-def _still(image: np.ndarray, clip_frames: int) -> ClipStatistics:
+def _still(image: NDArray[np.uint8], clip_frames: int) -> ClipStatistics:
     """Statistics of one picture [3, R, R] shown all the time (two clips of it: a covariance needs two samples)."""
     statistics = ClipStatistics()
     statistics.update(np.broadcast_to(image, (2, clip_frames, *image.shape)))
     return statistics
 
 
-def _check_counts(*counts: int) -> None:
-    if min(counts) < MIN_CLIPS:
-        raise DataError(f"only {min(counts)} clips to compare; at least {MIN_CLIPS} are needed, and a few hundred help")
-    if len(set(counts)) > 1:
-        raise DataError(f"{' and '.join(map(str, counts))} clips: distances need the same number of each")
-
-
-def _batches(clips: np.ndarray) -> Iterator[np.ndarray]:
-    for first in range(0, len(clips), BATCH):
-        yield clips[first : first + BATCH]
-
-
-def _to_uint8(image: np.ndarray) -> np.ndarray:
+def _to_uint8(image: NDArray[np.float64]) -> NDArray[np.uint8]:
     return (image.clip(0, 255) + 0.5).astype(np.uint8)
 
 
-def _ratio(value: float | None, unit: float) -> float | None:
-    return None if value is None or unit < _NOTHING else value / unit
+def _ratio(value: float, unit: float) -> float | None:
+    return None if unit < _NOTHING else value / unit

@@ -52,15 +52,16 @@ def note(numbers: dict[str, float]) -> str:
 
 @contextmanager
 def counted(bars: Bars, label: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A callback (done, total, note) that opens its bar when it first hears how much there is to do."""
+    """A callback (done, in all, note) that shows a bar for each stage of work; a count that falls begins the next."""
     advance: Advance | None = None
-    last = 0
+    last, last_total = 0, 0
     with ExitStack() as stack:
 
         def on_progress(done: int, total: int, message: str) -> None:
-            nonlocal advance, last
-            if advance is None:
-                advance = stack.enter_context(bars(label, total, unit))
+            nonlocal advance, last, last_total
+            if advance is None or done < last or total != last_total:
+                stack.close()
+                advance, last, last_total = stack.enter_context(bars(label, total, unit)), 0, total
             advance(done - last, note=message)
             last = done
 

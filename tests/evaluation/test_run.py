@@ -1,9 +1,11 @@
-"""Which clips are compared, what is refused, and the command."""
+"""What is measured of what, what is refused, several columns and processes, and the command."""
 
 import json
-from collections.abc import Sequence
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,125 +13,183 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from smoothvid.data.synthetic import make_world
 from smoothvid.errors import ConfigError, DataError
-from smoothvid.evaluation.clips import choose_windows
+from smoothvid.evaluation.features import NETWORK_VERSION
+from smoothvid.evaluation.groups import long_clips
 from smoothvid.evaluation.run import EvalSettings, evaluate
+from smoothvid.evaluation.smoothness import code_smoothness
+from smoothvid.sampling.model import VideoModel
 from smoothvid_cli.main import app
 
-
-class Videos:
-    """A dataset in memory; clips are videos of 20 frames."""
-
-    def __init__(self, clips: np.ndarray, name: str = "real") -> None:
-        self.clips, self.path, self.resolution, self.fps = clips, Path(name), clips.shape[-1], 25.0
-        self.videos = [SimpleNamespace(num_frames=clips.shape[1]) for _ in clips]
-
-    def read(self, video: int, frames: Sequence[int]) -> np.ndarray:
-        return self.clips[video][list(frames)]
-
-    def fingerprint(self) -> str:
-        return "0" * 64
+InMemory = Callable[..., Any]
+RANDOM = EvalSettings(metrics=("random",), num_videos=20)
 
 
-class Model:
-    """Makes noise that depends on the seed alone, and notes how it was asked."""
-
-    family, seen_clips, resolution, fps = "noise", 5, 16, 50.0
-
-    def __init__(self) -> None:
-        self.seeds: list[int] = []
-        self.asked: dict[str, Any] = {}
-
-    def sample(self, seeds: Sequence[int], num_frames: int, **asked: Any) -> torch.Tensor:
-        self.seeds += seeds
-        self.asked = asked
-        clips = [np.random.default_rng(seed).integers(0, 256, (num_frames, 3, 16, 16), np.uint8) for seed in seeds]
-        return torch.from_numpy(np.stack(clips))
-
-
-@pytest.fixture
-def real() -> Videos:
-    return Videos(np.random.default_rng(0).integers(0, 256, (40, 20, 3, 16, 16), np.uint8))
+def test_a_model_is_measured_by_the_protocol(noise: Any, model: VideoModel) -> None:
+    """Every clip another seed, at the dataset's rate, from the start asked for; told and written down."""
+    told: list[tuple[int, int, str]] = []
+    settings = EvalSettings(metrics=("random",), num_videos=20, seed=2, start=1000.0, truncation_psi=0.7)
+    result = evaluate({"m": model}, noise, settings, on_progress=lambda *news: told.append(news)).result
+    early, late = result["columns"]
+    assert (early["start"], late["start"]) == (0.0, 1000.0) and early["metrics"] != late["metrics"]
+    assert late["source"]["first_seed"] == 200_000 and late["source"]["truncation_psi"] == 0.7
+    assert late["source"]["step"] == 2.0  # the dataset's rate, not the model's 50
+    assert told[-1][:2] == (80, 80)
+    assert result["metrics"]["rfid"]["samples"] == 140 and result["metrics"]["rfid_diff"]["samples"] == 120
+    assert result["metrics"]["rfvd_16f"]["network"] == NETWORK_VERSION and result["protocol"]["data"]["videos"] == 40
+    assert json.loads(json.dumps(result, allow_nan=False)) == json.loads(json.dumps(result))
+    assert evaluate({"m": model}, noise, settings).result == result
 
 
-def test_windows_do_not_overlap_and_videos_take_turns() -> None:
-    lengths = [100, 15, 16, 47, 33]
-    windows = choose_windows(lengths, 16, seed=3)
-    assert len(windows) == 6 + 0 + 1 + 2 + 2
-    assert [video for video, _ in windows[:4]] != [0, 2, 3, 4] and {video for video, _ in windows[:4]} == {0, 2, 3, 4}
-    assert {video for video, _ in windows[4:7]} == {0, 3, 4}
-    for video, length in enumerate(lengths):
-        starts = sorted(start for other, start in windows if other == video)
-        assert all(b - a >= 16 for a, b in zip(starts, starts[1:], strict=False))
-        assert not starts or (starts[0] >= 0 and starts[-1] + 16 <= length)
-    assert choose_windows(lengths, 16, seed=3) == windows != choose_windows(lengths, 16, seed=4)
-
-
-def test_a_model_is_asked_for_the_protocol(real: Videos) -> None:
-    model, told = Model(), []
-    settings = EvalSettings(num_videos=20, seed=2, start=1000.0, truncation_psi=0.7)
-    result = evaluate(model, real, settings, on_progress=lambda *news: told.append(news))  # type: ignore[arg-type]
-    assert model.seeds == list(range(40, 60))
-    assert model.asked == {
-        "start": 1000.0,
-        "fps": 25.0,
-        "truncation_psi": 0.7,
-    }  # the dataset's rate, not the model's 50
-    assert told[-1] == (60, 60, "generated clips")
-    assert result["num_clips"] == 20 and result["num_samples"] == {"rfid": 120, "rfid_diff": 100, "rfvd_16f": 20}
-    assert result["protocol"]["features"] == "random-1" and result["protocol"]["real"]["videos_compared"] == 20
-    assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert evaluate(Model(), real, settings) == result  # type: ignore[arg-type]
-
-
-def test_the_same_distribution_scores_like_the_floor(real: Videos) -> None:
-    others = Videos(np.random.default_rng(1).integers(0, 256, (40, 20, 3, 16, 16), np.uint8), "others")
-    result = evaluate(others, real, EvalSettings(num_videos=20))  # type: ignore[arg-type]
+def test_the_same_distribution_scores_like_the_floor(noise: Any, in_memory: InMemory) -> None:
+    others = in_memory(np.random.default_rng(1).integers(0, 256, (40, 20, 3, 32, 32), np.uint8), "others")
+    result = evaluate({"others": others}, noise, RANDOM).result
     for name in ("rfid", "rfid_diff", "rfvd_16f", "motion"):
-        assert result["metrics"][name] == pytest.approx(result["references"]["real"][name], rel=0.3)
+        assert result["columns"][0]["metrics"][name] == pytest.approx(result["references"]["real"][name], rel=0.3)
 
 
-def test_too_few_clips_and_other_sizes_are_refused(real: Videos) -> None:
+def test_repeats_take_other_clips_and_tell_their_spread(noise: Any, model: VideoModel) -> None:
+    single = [evaluate({"m": model}, noise, EvalSettings(metrics=("rfid",), num_videos=20, seed=n)) for n in (3, 4)]
+    both = evaluate({"m": model}, noise, EvalSettings(metrics=("rfid",), num_videos=20, seed=3, repeats=2))
+    values = [found.result["columns"][0]["metrics"]["rfid"] for found in single]
+    column = both.result["columns"][0]
+    assert values[0] != values[1]
+    assert column["metrics"] == {"rfid": pytest.approx(np.mean(values))}
+    assert column["spread"] == {"rfid": pytest.approx(np.std(values))}
+
+
+def test_smoothness_is_measured_on_long_videos(model: VideoModel, in_memory: InMemory) -> None:
+    """Of the same number and length on both sides; kinks at the start that is looked at."""
+    worlds = [make_world("drive", seed) for seed in range(4)]
+    frames = np.stack([[world.frame(float(t), 32) for t in range(40)] for world in worlds]).transpose(0, 1, 4, 2, 3)
+    settings = EvalSettings(metrics=("smoothness",), long_videos=2, long_frames=64, start=500.0)
+    found = evaluate({"m": model}, in_memory(frames), settings)
+    early, late = found.result["columns"]
+    assert found.result["metrics"]["reversal"]["videos"] == 2 and found.result["metrics"]["reversal"]["frames"] == 40
+    assert set(early["metrics"]) == {"reversal", "jitter", "repetition", "sticking", "colour_drift", "kink"}
+    for column in (early, late):
+        exact = code_smoothness(model.generator.motion, [column["start"]])[0]["jump"]
+        assert column["metrics"]["kink"] == pytest.approx(exact)
+    assert found.result["references"]["real"]["reversal"] == 0
+    assert [shown.clips.shape for shown in found.shown] == [(4, 40, 3, 32, 32), (9, 40, 3, 32, 32), (9, 40, 3, 32, 32)]
+    np.testing.assert_array_equal(found.shown[2].clips, found.shown[2].clips)
+
+
+def test_how_long_the_looked_at_videos_are() -> None:
+    assert long_clips([96] * 64, 16, 128) == (96, 16)
+    assert long_clips([1000] * 4, 16, 128) == (125, 16)  # enough windows for two sets
+    assert long_clips([300, 20], 16, 128) == (64, 2)  # not shorter than that for the sake of number
+    assert long_clips([40], 16, 128) == (40, 1)
+    with pytest.raises(DataError, match="no video of the dataset has 8 frames"):
+        long_clips([7, 5], 4, 128)
+
+
+def test_too_few_clips_and_other_sizes_are_refused(noise: Any, model: VideoModel, in_memory: InMemory) -> None:
+    many = EvalSettings(metrics=("random",), num_videos=30)
     with pytest.raises(DataError, match="40 clips of 16 frames.*--num-videos 20, or --allow-few"):
-        evaluate(Model(), real, EvalSettings(num_videos=30))  # type: ignore[arg-type]
-    few = evaluate(Model(), real, EvalSettings(num_videos=30, allow_few=True))  # type: ignore[arg-type]
-    assert few["num_clips"] == few["protocol"]["num_videos"] == 20
-    less = evaluate(Videos(real.clips[:8], "less"), real, EvalSettings(num_videos=9, allow_few=True))  # type: ignore[arg-type]
-    assert less["num_clips"] == 8
-    with pytest.raises(DataError, match="16x16, but wide is 32x32; prepare"):
-        wide = Videos(np.zeros((40, 20, 3, 32, 32), np.uint8), "wide")
-        evaluate(Model(), wide, EvalSettings(num_videos=20))  # type: ignore[arg-type]
+        evaluate({"m": model}, noise, many)
+    few = evaluate({"m": model}, noise, EvalSettings(metrics=("random",), num_videos=30, allow_few=True)).result
+    assert few["metrics"]["rfid"]["clips"] == 20 and "20 clips were compared instead of 30" in few["notes"][0]
+    less = in_memory(noise.clips[:8], "less")
+    fewer = evaluate({"less": less}, noise, EvalSettings(metrics=("random",), num_videos=9, allow_few=True)).result
+    assert fewer["metrics"]["rfid"]["clips"] == 8 and "less gives 8 clips" in fewer["notes"][0]
+    with pytest.raises(DataError, match="m is 32x32, but wide is 48x48; prepare"):
+        evaluate({"m": model}, in_memory(np.zeros((40, 20, 3, 48, 48), np.uint8), "wide"), RANDOM)
+    late = EvalSettings(metrics=("random",), num_videos=20, start=5.0)
     with pytest.raises(ConfigError, match="made already"):
-        evaluate(real, real, EvalSettings(num_videos=20, start=5.0))  # type: ignore[arg-type]
-    for wrong in ({"num_videos": 2}, {"clip_frames": 4}, {"start": float("nan")}):
-        with pytest.raises(ValueError, match="needed|finite"):
-            EvalSettings(**wrong)  # type: ignore[arg-type]
+        evaluate({"videos": noise}, noise, late)
+    mixed = evaluate({"m": model, "videos": noise}, noise, late).result
+    assert [(column["name"], column["start"]) for column in mixed["columns"]] == [("m", 0), ("m", 5.0), ("videos", 0)]
+    assert "do not apply to videos" in mixed["notes"][0]
+    wrong: list[dict[str, Any]] = [
+        *({"num_videos": 2}, {"clip_frames": 4}, {"start": float("nan")}, {"metrics": ("fid",)}, {"metrics": ()}),
+        *({"repeats": 0}, {"long_frames": 3}),
+    ]
+    for values in wrong:
+        with pytest.raises(ValueError, match="needed|finite|no metric"):
+            EvalSettings(**values)
 
 
-def test_the_command_on_video_files(tmp_path: Path) -> None:
-    """Drawn videos written to files score far better against their dataset than still ones."""
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared dataset `real`, and folders of video files: `moving` like it, and `still`."""
     from smoothvid.data.prepare import PrepareSettings, prepare
-    from smoothvid.data.synthetic import make_world
     from smoothvid.sampling.sinks import open_sink
 
-    settings = PrepareSettings(resolution=16, num_videos=12, num_frames=32, workers=1, format="png")
-    prepare(["synthetic:drive"], tmp_path / "real", settings)
+    root = tmp_path_factory.mktemp("eval")
+    settings = PrepareSettings(resolution=32, num_videos=12, num_frames=32, workers=1, format="png")
+    prepare(["synthetic:drive"], root / "real", settings)
     for seed in range(6):
         world = make_world("drive", 100 + seed)
-        moving = np.stack([world.frame(float(t), 16) for t in range(32)]).transpose(0, 3, 1, 2)
+        moving = np.stack([world.frame(float(t), 32) for t in range(32)]).transpose(0, 3, 1, 2)
         for folder, frames in (("moving", moving), ("still", np.repeat(moving[:1], 32, axis=0))):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            with open_sink(str(tmp_path / folder / f"{seed}.mp4"), 25.0) as sink:
+            (root / folder).mkdir(exist_ok=True)
+            with open_sink(str(root / folder / f"{seed}.mp4"), 25.0) as sink:
                 sink.write(torch.from_numpy(np.ascontiguousarray(frames)))
-    results = {}
-    for folder in ("moving", "still"):
-        arguments = ["eval", tmp_path / folder, tmp_path / "real", "--num-videos", "12", "--json", "--quiet"]
-        outcome = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
-        results[folder] = json.loads(outcome.stdout)
-    assert results["moving"]["metrics"]["rfid_diff"] < 0.5 < results["still"]["metrics"]["rfid_diff"]
-    assert results["still"]["metrics"]["motion"] < 0.1 < results["moving"]["metrics"]["motion"] < 2
-    assert results["moving"]["protocol"]["generated"]["files"] == 6
-    table = CliRunner().invoke(app, ["eval", str(tmp_path / "moving"), str(tmp_path / "real"), "--num-videos", "12"])
-    assert table.exit_code == 0 and "not FID or FVD" in table.stdout and "real.fingerprint" in table.stdout
-    missing = CliRunner().invoke(app, ["eval", str(tmp_path / "none"), str(tmp_path / "real")])
-    assert isinstance(missing.exception, DataError) and "does not exist" in str(missing.exception)
+    return root
+
+
+def test_the_command_on_several_folders_of_files(folders: Path) -> None:
+    """Drawn videos written to files score far better against their dataset than still ones; the page has it all."""
+    words = [folders / "moving", folders / "still", folders / "real", "--num-videos", "12", "--json", "--quiet"]
+    arguments = ["eval", *map(str, words), "--out", str(folders / "page.html")]
+    outcome = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    moving, still = json.loads(outcome.stdout)["columns"]
+    assert moving["metrics"]["rfid_diff"] < 0.5 < still["metrics"]["rfid_diff"]
+    assert still["metrics"]["motion"] < 0.1 < moving["metrics"]["motion"] < 2
+    assert moving["source"]["files"] == 6
+    page = (folders / "page.html").read_text()
+    assert page.count("<video") == 3 and "rfid_<wbr>diff" in page
+    again = CliRunner().invoke(app, arguments)
+    assert isinstance(again.exception, DataError) and "--force" in str(again.exception)
+
+
+def test_the_table(folders: Path) -> None:
+    words = ["eval", folders / "moving", folders / "real", "--num-videos", "12", "--metrics", "rfid,reversal"]
+    table = CliRunner().invoke(app, list(map(str, words)))
+    lines = [line.split()[0] for line in table.stdout.splitlines() if line.strip()]
+    assert table.exit_code == 0 and "not FID or FVD" in table.stdout and "data.fingerprint" in table.stdout
+    assert "rfid" in lines and "reversal" in lines and "motion" not in lines
+
+
+def test_wrong_words(folders: Path) -> None:
+    real, moving = str(folders / "real"), str(folders / "moving")
+    for words, message in (
+        ([real], "last the dataset"),
+        ([str(folders / "none"), real], "does not exist"),
+        ([moving, real, "--metrics", "fid"], "no metric 'fid'"),
+        ([moving, real, "--metrics", "rfid", "--features", "random"], "one of them"),
+        ([moving, real, "--out", str(folders / "page.txt")], "ends in .html"),
+        ([moving, real, "--out", str(folders / "no" / "page.html")], "make it first"),
+    ):
+        outcome = CliRunner().invoke(app, ["eval", *words])
+        assert isinstance(outcome.exception, ConfigError | DataError) and message in str(outcome.exception)
+
+
+def test_two_processes_give_the_figures_of_one(folders: Path) -> None:
+    words = ["eval", folders / "moving", folders / "real", "--num-videos", "11", "--long-videos", "3", "--allow-few"]
+    command = [*map(str, words), "--json", "--quiet"]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    results = []
+    for start in ([], launcher):
+        run = [sys.executable, "-m", *start, "smoothvid_cli.main", *command]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(run, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        results.append(json.loads(done.stdout))
+    one, two = results
+    assert (one["protocol"].pop("processes"), two["protocol"].pop("processes")) == (1, 2)
+    assert_equal(one, two)
+
+
+def assert_equal(one: Any, two: Any) -> None:
+    """Alike but for rounding."""
+    if isinstance(one, dict):
+        assert one.keys() == two.keys()
+        one, two = list(one.values()), list(two.values())
+    if isinstance(one, list):
+        for a, b in zip(one, two, strict=True):
+            assert_equal(a, b)
+    else:
+        assert one == (pytest.approx(two, rel=1e-9, abs=1e-12) if isinstance(two, float) else two)

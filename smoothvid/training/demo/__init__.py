@@ -2,7 +2,5 @@
 
 run     the stages, each one library call that a command makes too
 videos  its videos
-page    the page: what is shown, and in which words
-html    pieces of a page that needs nothing beside itself: videos, pictures, curves, tables
-style   their style sheet
+page    the page: what is shown, and in which words; its pieces are those of smoothvid.evaluation.report
 """

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from smoothvid.data.dataset import open_dataset
-from smoothvid.training.demo import html
+from smoothvid.evaluation.report import html
 from smoothvid.training.demo.videos import FAR, GRID, LONG, progress_stills
 from smoothvid.training.journal import read_log
 from smoothvid.training.shipped import SHIPPED
@@ -140,20 +140,19 @@ def _curves(out: Path) -> str:
 
 
 def _figures(out: Path) -> str:
-    results = json.loads((out / "eval.json").read_text())
-    near, far = results["start"], results["far"]
-    if "error" in near:
-        return html.section("How close it comes", escape(f"Not measured: {near['error']}"))
-    ours = {"new videos, from frame 0": near["metrics"]}
-    if "metrics" in far:
-        ours[f"new videos, from frame {FAR[-1]:,}"] = far["metrics"]
-    rows = ours | {text: near["references"][name] for name, text in REFERENCES.items() if name in near["references"]}
-    count = near["protocol"]["num_videos"]
+    result = json.loads((out / "eval.json").read_text())
+    if "error" in result:
+        return html.section("How close it comes", escape(f"Not measured: {result['error']}"))
+    ours = {f"new videos, from frame {column['start']:,.0f}": column["metrics"] for column in result["columns"]}
+    references = result["references"]
+    rows = ours | {text: references[name] for name, text in REFERENCES.items() if name in references}
+    facts = result["metrics"]["rfid"]
     return html.section(
         "How close it comes",
-        f"Distances between {count} new and {count} real clips of {near['protocol']['clip_frames']} frames, over "
+        f"Distances between {facts['clips']} new and {facts['clips']} real clips of {facts['frames']} frames, over "
         "random features: 0 is alike, 1 as far as the data's mean image (for changes: as frozen clips). They are not "
-        "FID or FVD. Motion is relative to the data's. Below stand real clips and cheap frauds, measured likewise.",
+        "FID or FVD. Motion is relative to the data's. Below stand real clips and cheap frauds, measured likewise. "
+        'How smooth the videos are, and more pictures, stand on <a href="eval.html">a page of its own</a>.',
         html.table(
             ["", *COLUMNS.values()],
             {name: [values.get(key) for key in COLUMNS] for name, values in rows.items()},

@@ -10,7 +10,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ import torch
 from smoothvid.data.dataset import open_dataset
 from smoothvid.data.prepare import PrepareSettings, prepare
 from smoothvid.errors import ConfigError, DataError
+from smoothvid.evaluation.report import write_report
 from smoothvid.evaluation.run import EvalSettings, evaluate
 from smoothvid.run_config import PhaseName, RunConfig, resolve
 from smoothvid.sampling.model import load_model
@@ -26,6 +27,7 @@ from smoothvid.sampling.stream import parse_length
 from smoothvid.training.checkpoint import checkpoint_folders
 from smoothvid.training.demo.page import write_page
 from smoothvid.training.demo.videos import FAR, GRID, write_videos
+from smoothvid.training.journal import read_log
 from smoothvid.training.progress import Bars, counted, no_bars, run_shown
 from smoothvid.training.run import RunRequest, prepare_run
 from smoothvid.training.shipped import SHIPPED
@@ -37,6 +39,7 @@ SHORT_PRETRAINING = ("pretrain.kimg=0.8", "pretrain.tick_kimg=0.08")
 WORLD = "synthetic:drive"
 WORLD_FRAMES = 96
 EVAL_VIDEOS = 128
+LONG_VIDEOS = 8  # whose smoothness is measured
 STATE_FILE = "demo.json"
 
 
@@ -92,8 +95,9 @@ def run_demo(
     stages.run("sample", lambda: write_videos(out, request.length, request.seed, request.device, bars))
     stages.run("eval", lambda: _evaluate(request, bars))
     page = write_page(out, stages.seconds, commands(request, config), str(request.device))
-    results = json.loads((out / "eval.json").read_text())
-    return {"page": str(page), "seconds": stages.seconds, "metrics": results["start"].get("metrics")}
+    result = json.loads((out / "eval.json").read_text())
+    metrics = result["columns"][0]["metrics"] if "columns" in result else None
+    return {"page": str(page), "seconds": stages.seconds, "metrics": metrics}
 
 
 def commands(request: DemoRequest, config: RunConfig) -> list[str]:
@@ -105,7 +109,7 @@ def commands(request: DemoRequest, config: RunConfig) -> list[str]:
     data, images, video = f"{out}/data", f"{out}/pretrain", f"{out}/train"
     side = str(config.model.resolution)
     grid = ["--grid", f"{GRID}x{GRID}", "--length", request.length]
-    few = ["--num-videos", str(EVAL_VIDEOS), "--allow-few"]
+    few = ["--num-videos", str(EVAL_VIDEOS), "--long-videos", str(LONG_VIDEOS), "--allow-few"]
     lines = [
         ["prepare", source, "--out", data, "--resolution", side, "--format", FORMAT, *drawn, *seed],
         ["pretrain", data, "--out", images, "--init", SHIPPED, "--preset", PRESET, *sets, *seed],
@@ -113,8 +117,7 @@ def commands(request: DemoRequest, config: RunConfig) -> list[str]:
         ["sample", video, *grid, *seed, "--out", "new.mp4"],
         *(["sample", video, *grid, "--start", str(start), *seed, "--out", f"new-{start}.mp4"] for start in FAR),
         ["sample", video, "--length", "inf", *seed, "--out", "endless.mp4"],
-        ["eval", video, data, *few, *seed],
-        ["eval", video, data, *few, *seed, "--start", str(FAR[-1])],
+        ["eval", video, data, *few, *seed, "--start", str(FAR[-1]), "--out", "eval.html"],
     ]
     return [shlex.join(["smoothvid", *line]) for line in lines]
 
@@ -199,12 +202,17 @@ def _train(request: DemoRequest, config: RunConfig, phase: PhaseName, bars: Bars
 def _evaluate(request: DemoRequest, bars: Bars) -> None:
     """Measure near the start and far from it; too few clips are no reason to lose the page."""
     model, dataset = load_model(request.out / "train", request.device), open_dataset(request.out / "data")
-    results: dict[str, Any] = {}
-    for name, start in (("start", 0), ("far", FAR[-1])):
-        settings = EvalSettings(num_videos=EVAL_VIDEOS, seed=request.seed, start=float(start), allow_few=True)
-        try:
-            with counted(bars, f"eval from frame {start:,}", "clips") as on_progress:
-                results[name] = evaluate(model, dataset, settings, on_progress)
-        except DataError as error:
-            results[name] = {"error": str(error)}
-    (request.out / "eval.json").write_text(json.dumps(results, indent=1) + "\n")
+    settings = EvalSettings(
+        num_videos=EVAL_VIDEOS, long_videos=LONG_VIDEOS, seed=request.seed, start=float(FAR[-1]), allow_few=True
+    )
+    try:
+        with counted(bars, "eval", "clips") as on_progress:
+            found = evaluate({"train": model}, dataset, settings, str(request.device), on_progress)
+    except DataError as error:
+        result = {"error": str(error)}
+    else:
+        result = found.result
+        log = read_log(request.out / "train" / "log.jsonl")
+        shown = [found.shown[0], *(replace(column, log=log) for column in found.shown[1:])]
+        write_report(request.out / "eval.html", result, shown)
+    (request.out / "eval.json").write_text(json.dumps(result, indent=1) + "\n")

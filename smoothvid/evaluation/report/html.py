@@ -2,16 +2,19 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
-from smoothvid.training.demo.style import STYLE
+from smoothvid.evaluation.report.style import STYLE
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 38, 20  # of a chart, and of the room for its labels
-COLOURS = 4
+COLOURS = 6  # of curves, beside that of the real data, which has number 0
+NARROW = 420  # pixels that a picture beside others takes at most
+MOST_BESIDE = 5  # in a row
 
 Points = Sequence[tuple[float, float]]
 
@@ -32,19 +35,28 @@ def row(*parts: str) -> str:
     return f'<div class="row">{"".join(parts)}</div>'
 
 
+def beside(*parts: str) -> str:
+    """Pictures to be compared: side by side even on a phone, none larger than needed, in rows of about equal length."""
+    across = -(-len(parts) // -(-len(parts) // MOST_BESIDE))
+    style = f"--across:{across};max-width:{len(parts) * NARROW}px"
+    return f'<div class="row beside" style="{style}">{"".join(parts)}</div>'
+
+
 def stack(*parts: str) -> str:
     """Parts below each other."""
     return f'<div class="stack">{"".join(parts)}</div>'
 
 
-def video(path: Path, title: str, text: str = "") -> str:
-    """A silent video that plays in a loop by itself."""
+def video(path: Path, title: str, text: str = "", colour: int | None = None) -> str:
+    """A silent video that plays in a loop by itself; `colour` is the number of its curves, shown beside the title."""
     data = base64.b64encode(path.read_bytes()).decode()
     tag = f'<video autoplay loop muted playsinline src="data:video/mp4;base64,{data}"></video>'
-    return _figure(tag, title, text)
+    return _figure(tag, title, text, colour)
 
 
-def picture(image: Image.Image | Path, title: str, text: str = "", pixels: bool = False) -> str:
+def picture(
+    image: Image.Image | Path, title: str, text: str = "", pixels: bool = False, colour: int | None = None
+) -> str:
     """A picture; with `pixels` every pixel stays a sharp square when it is enlarged."""
     if isinstance(image, Path):
         content = image.read_bytes()
@@ -54,19 +66,23 @@ def picture(image: Image.Image | Path, title: str, text: str = "", pixels: bool 
         content = buffer.getvalue()
     kind = ' class="pixels"' if pixels else ""
     tag = f'<img{kind} alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
-    return _figure(tag, title, text)
+    return _figure(tag, title, text, colour)
 
 
-def chart(title: str, lines: Mapping[str, Points], limits: tuple[float, float] | None = None) -> str:
-    """A card with a curve for each entry; nothing where there is no entry with two points.
+def chart(
+    title: str, lines: Mapping[str, Points], limits: tuple[float, float] | None = None, first_colour: int = 1
+) -> str:
+    """A card with a curve for each entry that has two points; nothing where none has.
 
     limits: lowest and highest value shown; None goes from 0, or less if need be, to the highest.
+    first_colour: of the first entry, 0 for real data; an entry without a curve keeps its colour from the others.
     """
-    lines = {name: points for name, points in lines.items() if len(points) > 1}
-    if not lines:
+    numbered = enumerate(lines.items(), first_colour)
+    drawn = {name: (_cycle(number), points) for number, (name, points) in numbered if len(points) > 1}
+    if not drawn:
         return ""
-    xs = [x for points in lines.values() for x, _ in points]
-    ys = [y for points in lines.values() for _, y in points]
+    xs = [x for _, points in drawn.values() for x, _ in points]
+    ys = [y for _, points in drawn.values() for _, y in points]
     bottom, top = limits or (min(0.0, *ys), max(*ys, 1e-6))
 
     def place(x: float, y: float) -> str:
@@ -81,21 +97,27 @@ def chart(title: str, lines: Mapping[str, Points], limits: tuple[float, float] |
         parts.append(f'<text x="{LEFT - 6}" y="{at + 4}" text-anchor="end">{value:.3g}</text>')
     for x, anchor in ((min(xs), "start"), (max(xs), "end")):
         parts.append(f'<text x="{place(x, 0).split(",")[0]}" y="{HEIGHT - 4}" text-anchor="{anchor}">{x:,.0f}</text>')
-    for number, points in enumerate(lines.values()):
+    for number, points in drawn.values():
         path = " ".join(place(x, y) for x, y in points)
-        parts.append(f'<polyline class="s{number % COLOURS + 1}" points="{path}"/>')
+        parts.append(f'<polyline class="s{number}" points="{path}"/>')
     drawing = f'<svg viewBox="0 -6 {WIDTH} {HEIGHT + 6}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
-    names = legend({name: "" for name in lines}) if len(lines) > 1 else ""
+    names = _legend((number, name, "") for name, (number, _) in drawn.items()) if len(drawn) > 1 else ""
     return f'<div class="card"><h3>{escape(title)}</h3>{drawing}{names}</div>'
 
 
 def legend(entries: Mapping[str, str]) -> str:
     """Names with the colours of curves or of a timeline, in order, and a word on each."""
-    items = (
-        f'<span><i class="k{number + 1}"></i>{escape(name)} <b>{escape(text)}</b></span>'
-        for number, (name, text) in enumerate(entries.items())
-    )
-    return f'<div class="legend">{"".join(items)}</div>'
+    return _legend((number, name, text) for number, (name, text) in enumerate(entries.items(), 1))
+
+
+def _cycle(number: int) -> int:
+    """Number of the colour of the curve with this number: 0 is real data's, the others come round again."""
+    return (number - 1) % COLOURS + 1 if number else 0
+
+
+def chip(number: int) -> str:
+    """A small square in the colour of a curve."""
+    return f'<i class="chip k{_cycle(number)}"></i>'
 
 
 def timeline(seconds: Mapping[str, float]) -> str:
@@ -117,6 +139,24 @@ def table(columns: Sequence[str], rows: Mapping[str, Sequence[float | None]], ou
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def facts(values: Mapping[str, Any] | Sequence[Any]) -> str:
+    """Names and values, as deep as they are nested."""
+    entries = values.items() if isinstance(values, Mapping) else enumerate(values, 1)
+    rows = (f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{_fact(value)}</dd>" for name, value in entries)
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def details(summary: str, *parts: str) -> str:
+    """Parts that are hidden until one asks for them."""
+    return f"<details><summary>{escape(summary)}</summary>{''.join(parts)}</details>"
+
+
+def download(content: str, name: str, text: str, kind: str = "application/json") -> str:
+    """A link that saves this text, which is in the page, as a file."""
+    data = base64.b64encode(content.encode()).decode()
+    return f'<a download="{escape(name)}" href="data:{kind};base64,{data}">{escape(text)}</a>'
+
+
 def code(lines: Sequence[str]) -> str:
     return f"<pre>{escape(chr(10).join(lines))}</pre>"
 
@@ -127,5 +167,20 @@ def duration(seconds: float) -> str:
     return f"{minutes}\u00a0min {rest}\u00a0s" if minutes else f"{rest}\u00a0s"
 
 
-def _figure(tag: str, title: str, text: str) -> str:
-    return f"<figure>{tag}<figcaption><b>{escape(title)}</b> {escape(text)}</figcaption></figure>"
+def _figure(tag: str, title: str, text: str, colour: int | None = None) -> str:
+    mark = "" if colour is None else chip(colour)
+    return f"<figure>{tag}<figcaption>{mark}<b>{escape(title)}</b> {escape(text)}</figcaption></figure>"
+
+
+def _legend(entries: Iterable[tuple[int, str, str]]) -> str:
+    items = (f'<span><i class="k{n}"></i>{escape(name)} <b>{escape(text)}</b></span>' for n, name, text in entries)
+    return f'<div class="legend">{"".join(items)}</div>'
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return facts(value) if value else "–"
+    if isinstance(value, list | tuple):
+        nested = any(isinstance(item, Mapping | list | tuple) for item in value)
+        return facts(value) if nested else escape(", ".join(map(str, value))) or "–"
+    return "–" if value is None else escape(str(value))
