@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from smoothvid import processes
 from smoothvid.errors import DataError
 from smoothvid.evaluation.clips import Clips
-from smoothvid.evaluation.features import LONG_LAG, clip_features, difference_features, frame_features
+from smoothvid.evaluation.features import clip_features, difference_features, frame_features
 from smoothvid.evaluation.frechet import Moments, frechet_distance
 
 MIN_CLIPS = 4
+LONG_LAG = 4  # frames; motion is also told over this many
 _SCALE_FLOOR = 1e-2  # of the median squared scale: features that hardly vary must not rule the distance
 _NOTHING = 1e-12
 

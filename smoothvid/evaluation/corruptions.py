@@ -7,6 +7,7 @@ A distance is worth something if it grows with the strength of the damages that 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -159,7 +160,7 @@ def _first_half(clips: Clips) -> Clips:
     return clips[:, : clips.shape[1] // 2]
 
 
-def _to_uint8(values: NDArray[np.float32]) -> Clips:
+def _to_uint8(values: NDArray[np.floating[Any]]) -> Clips:
     return (values + 0.5).clip(0, 255).astype(np.uint8)
 
 
@@ -180,12 +181,12 @@ CORRUPTIONS = {
     "brighter": Corruption((16, 32, 64), "grey levels", "rfid", brighter),
     "missing_kinds": Corruption((0.25, 0.5, 0.75), "share", "rfid", missing_kinds),
     "shuffle": Corruption((2, 4, 8, 16), "frames", "rfvd", shuffle),
-    "freeze": Corruption((0.25, 0.5, 0.75, 1), "share", "rfid_diff", freeze),
+    "freeze": Corruption((0.25, 0.5, 0.75, 1), "share", "rfvd", freeze),
     "stutter": Corruption((2, 4, 8), "frames", "rfvd", stutter),
     "backwards": Corruption((0.25, 0.5, 1), "share", "rfid_diff", backwards, ("synthetic:drive",)),
     "back_and_forth": Corruption((1, 3, 7), "turns", "rfvd", back_and_forth),
     "faster": Corruption((1.25, 1.5, 2), "times", "rfvd", faster),
-    "slower": Corruption((1.25, 1.5, 2), "times", "rfid_diff", slower),
+    "slower": Corruption((1.25, 1.5, 2), "times", "rfvd", slower),
     "sticking": Corruption((0.5, 0.75, 1), "share", "rfvd", sticking),
     "jitter": Corruption((0.125, 0.25, 0.5, 1, 2), "pixels", "rfid_diff", jitter),
 }

@@ -88,36 +88,45 @@ def measure_curves(
 ) -> Curves:
     """Measure every damage of CORRUPTIONS.
 
+    Each half of the clips is damaged and compared with the other, and the mean taken: where one half moves less than
+    the other, slowing the other down would bring it nearer.
+
     Args:
-        clips: uint8 [2N, 2T, 3, R, R] in random order: the first half is compared with, the second half is damaged.
+        clips: uint8 [2N, 2T, 3, R, R] in random order.
         on_progress: told what is measured next.
     """
     half, num_frames = len(clips) // 2, clips.shape[1] // 2
     tell = on_progress or (lambda what: None)
     tell("floor")
     rng = np.random.Generator(np.random.Philox(seed))
-    orders = [np.arange(2 * half)] + [rng.permutation(2 * half) for _ in range(_HALVES - 1)]
+    whole = np.arange(2 * half)
+    orders = [whole, np.roll(whole, half), *(rng.permutation(2 * half) for _ in range(_HALVES - 1))]
     comparisons = [
         Comparison(_at_hand(clips[:, :num_frames]), order[:half].tolist(), order[half:].tolist(), num_frames, seed)
         for order in orders
     ]
     floors = [_distances(comparison.references["real"]) for comparison in comparisons]
+
+    def both_ways(name: str, strength: float) -> Distances:
+        found = []
+        for comparison, order in zip(comparisons[:2], orders, strict=False):
+            made = _at_hand(corrupt(name, clips[order[half:]], strength, seed))
+            found.append(_distances(comparison.measure(gather(made, range(half), num_frames)[""])))
+        return _mean(found)
+
     damaged: dict[str, list[Distances]] = {}
     for name, corruption in CORRUPTIONS.items():
         tell(name)
-        made = (corrupt(name, clips[half : 2 * half], strength, seed) for strength in corruption.strengths)
-        damaged[name] = [
-            _distances(comparisons[0].measure(gather(_at_hand(part), range(half), num_frames)[""])) for part in made
-        ]
+        damaged[name] = [both_ways(name, strength) for strength in corruption.strengths]
     return Curves(
-        source,
-        half,
-        num_frames,
-        clips.shape[-1],
-        floors[0],
-        {name: float(np.std([floor[name] for floor in floors], ddof=1)) for name in floors[0]},
-        damaged,
-        {name: _distances(comparisons[0].references[name]) for name in FRAUDS},
+        source=source,
+        num_clips=half,
+        num_frames=num_frames,
+        resolution=clips.shape[-1],
+        floor=_mean(floors[:2]),
+        spread={name: float(np.std([floor[name] for floor in floors[1:]], ddof=1)) for name in floors[0]},
+        damaged=damaged,
+        frauds={name: _distances(comparisons[0].references[name]) for name in FRAUDS},
     )
 
 
@@ -177,6 +186,10 @@ def _row(name: str, strength: str, distances: Distances, bold: str = "", remark:
     return f"| {name} | {strength} | {' | '.join(cells)} | {remark} |"
 
 
+def _mean(rows: Sequence[Distances]) -> Distances:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
 def _distances(figures: dict[str, float | None]) -> Distances:
     """Without the motion, and named without the number of frames."""
     named = {name.split("_")[0] if name.startswith("rfvd") else name: value for name, value in figures.items()}
@@ -191,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m smoothvid.evaluation.curves", description=__doc__.split("\n")[0])
     parser.add_argument("--source", action="append", help="synthetic:NAME, dataset or folder of videos; repeatable")
     parser.add_argument("--resolution", type=int, default=64, help="of all but datasets, which have their own")
-    parser.add_argument("--clips", type=int, default=256, help="of each source; half of them are damaged")
+    parser.add_argument("--clips", type=int, default=128, help="of each source; each half is compared with the other")
     parser.add_argument("--frames", type=int, default=16, help="of a clip; stretches twice as long are read")
     parser.add_argument("--out", type=Path, default=Path("corruption-curves.png"))
     options = parser.parse_args(arguments)

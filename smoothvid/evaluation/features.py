@@ -17,7 +17,6 @@ from torch import Tensor
 
 NETWORK_VERSION = "random-2"  # to be raised with any change that moves the features
 SMALLEST_LEVEL = 4  # pixels
-LONG_LAG = 4  # frames; motion is also told over this many
 MIN_CLIP_FRAMES = 8
 _GOLDEN = 1.618033988749895
 _FILTERS = 4  # of each level, for clips

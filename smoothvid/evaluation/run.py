@@ -18,6 +18,7 @@ from smoothvid.evaluation.columns import Column, Figures, Findings, Videos, chec
 from smoothvid.evaluation.compare import compare_clips
 from smoothvid.evaluation.report import Shown
 from smoothvid.evaluation.settings import EvalSettings
+from smoothvid.sampling.model import choose_device
 
 if TYPE_CHECKING:
     from smoothvid.data.dataset import VideoDataset
@@ -101,7 +102,7 @@ def _protocol(dataset: "VideoDataset", settings: EvalSettings, device: str) -> d
         "smoothvid": __version__,
         "torch": torch.__version__,
         "date": date.today().isoformat(),
-        "device": device,
+        "device": str(choose_device(device)),
         "resolution": dataset.resolution,
         "fps": dataset.fps,
         **{name: str(value) if name == "weights" else value for name, value in asdict(settings).items()},
