@@ -178,10 +178,12 @@ def _run(
     mine = processes.local_device(device)
     opened = {str(path): open_source(path, mine) for path in sources}
     if dry_run:
-        return {"protocol": {"sources": list(opened), "dataset": str(dataset), **asdict(settings)}}
+        facts = {"sources": list(opened), "dataset": str(dataset), **asdict(settings)}
+        return {"protocol": facts | {"weights": settings.weights and str(settings.weights)}}
     first = processes.rank() == 0
     with counted(console.progress, "eval", "clips") as on_progress:
-        found = evaluate_sources(opened, real, settings, mine, on_progress if first else None)
+        tell = on_progress if first else None
+        found = evaluate_sources(opened, real, settings, mine, tell, show=first and out is not None)
     if not first:
         return None
     if out is not None:

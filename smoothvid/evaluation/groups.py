@@ -6,7 +6,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smoothvid import processes
 from smoothvid.errors import DataError
@@ -80,49 +79,60 @@ def random(found: Findings, dataset: "VideoDataset", settings: EvalSettings, tel
         }
 
 
-def smoothness(found: Findings, dataset: "VideoDataset", settings: EvalSettings, tell: Progress) -> list[Shown]:
-    """How smooth long videos are. Returns what a page shows of them, the data first."""
-    lengths = [video.num_frames for video in dataset.videos]
-    size, count = long_clips(lengths, settings.long_videos, settings.long_frames)
-    frames, names = np.arange(size), settings.chosen("smoothness")
+def smoothness(
+    found: Findings, dataset: "VideoDataset", settings: EvalSettings, tell: Progress, show: bool
+) -> list[Shown]:
+    """How smooth long videos are. Returns, if it is to be shown, what a page shows of them, the data first."""
+    names, large = settings.chosen("smoothness"), dataset.resolution >= SMALLEST_SIDE
+    if names and not large:
+        found.notes.append(f"Smoothness was left out: it needs frames of at least {SMALLEST_SIDE} pixels a side.")
+    if not show and not (names and large):
+        return []
+    size, count = long_clips([v.num_frames for v in dataset.videos], settings.long_videos, settings.long_frames)
     real = DatasetClips(dataset, settings.seed).spanning(size)
     made = [column.source(settings.seed).spanning(size) for column in found.columns]
-    counts = [count if clips.count is None else min(count, clips.count) for clips in made]
-    for column, available in zip(found.columns, counts, strict=True):
-        if available == 0:
+    for column, clips in zip(found.columns, made, strict=True):
+        if clips.count == 0:
             raise DataError(f"{column.name} has no video of {size} frames; give --long-frames a smaller number")
-    shown = [_show("real", real, frames, dataset.fps)]
-    shown += [
-        _show(column.title, clips, frames, dataset.fps) for column, clips in zip(found.columns, made, strict=True)
-    ]
-    if names and dataset.resolution < SMALLEST_SIDE:
-        found.notes.append(f"Smoothness was left out: it needs frames of at least {SMALLEST_SIDE} pixels a side.")
-    if not names or dataset.resolution < SMALLEST_SIDE:
+    titles = ["real", *(column.title for column in found.columns)]
+    shown = [_show(title, clips, size, dataset.fps) for title, clips in zip(titles, [real, *made], strict=True) if show]
+    if not (names and large):
         return shown
+    videos = _measure_smoothness(found, real, made, size, count, settings, tell)
+    farthest = float(videos[0][0].similarity.max()) or 1.0
+    return [_with_pictures(page, its, farthest) for page, its in zip(shown, videos, strict=False)]
 
+
+def _measure_smoothness(
+    found: Findings, real: Clips, made: Sequence[Clips], size: int, count: int, settings: EvalSettings, tell: Progress
+) -> list[list[VideoSmoothness]]:
+    """Add the figures to the findings; return those of every video, of the data and of each column."""
+    names = settings.chosen("smoothness")
     measured = [name for name in names if name != "kink"]
+    counts = [count if clips.count is None else min(count, clips.count) for clips in made]
+    if (fewest := min(count, *counts)) < settings.long_videos:
+        found.notes.append(f"Smoothness is that of {fewest} videos or more a side instead of {settings.long_videos}.")
     bar = _Bar(tell, 2 * count + sum(counts))
     data = _measure(real, range(count), size, settings, bar.on("smoothness of real videos"))
     held_out = range(count, 2 * count) if 2 * count <= (real.count or 0) else range(count)
     others = _measure(real, held_out, size, settings, bar.on("smoothness of real videos"))
     summary = summarize(data, others)
     found.references.setdefault("real", {}).update({name: summary[name]["value"] for name in measured})
-    farthest = float(data[0].similarity.max()) or 1.0
-    shown[0] = _with_pictures(shown[0], data, farthest)
-    for number, (column, clips) in enumerate(zip(found.columns, made, strict=True)):
-        videos = _measure(clips, range(counts[number]), size, settings, bar.on(f"smoothness of {column.title}"))
-        summary = summarize(data, videos)
+    videos = [data]
+    for column, clips, available in zip(found.columns, made, counts, strict=True):
+        its = _measure(clips, range(available), size, settings, bar.on(f"smoothness of {column.title}"))
+        summary = summarize(data, its)
         column.rows[0] |= {name: summary[name]["value"] for name in measured}
         column.spread |= {name: summary[name]["spread"] for name in measured}
         if "kink" in names:
             motion = getattr(getattr(column.model, "generator", None), "motion", None)
             jump = None if motion is None else code_smoothness(motion, [column.start])[0]["jump"]
             column.rows[0]["kink"] = jump
-        shown[number + 1] = _with_pictures(shown[number + 1], videos, farthest)
+        videos.append(its)
     facts = {"videos": count, "frames": size, "period": settings.period, "flow": settings.flow, "spread": "over videos"}
     for name in names:
         found.metrics[name] = KINK if name == "kink" else facts | {"reads": MEASURES[name].reads}
-    return shown
+    return videos
 
 
 def long_clips(lengths: Sequence[int], wanted: int, longest: int) -> tuple[int, int]:
@@ -186,11 +196,11 @@ def _measure(
     return [video for _, video in sorted(everyone, key=lambda pair: pair[0])]
 
 
-def _show(name: str, clips: Clips, frames: NDArray[np.int64], fps: float) -> Shown:
+def _show(name: str, clips: Clips, size: int, fps: float) -> Shown:
     count = min(SHOWN, clips_wanted(clips.resolution))
     if clips.count is not None:
         count = min(count, clips.count)
-    return Shown(name, clips.read(range(count), frames), fps)
+    return Shown(name, clips.read(range(count), np.arange(size)), fps)
 
 
 def _with_pictures(shown: Shown, videos: Sequence[VideoSmoothness], farthest: float) -> Shown:

@@ -28,7 +28,9 @@ __all__ = ["EvalSettings", "Evaluation", "compare_clips", "evaluate", "open_sour
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out: figures that can be written as JSON, and what a page shows beside them, the data first."""
+    """What came out: figures that can be written as JSON, and what a page shows beside them (if asked for), the data
+    first.
+    """
 
     result: dict[str, Any]
     shown: list[Shown]
@@ -40,6 +42,7 @@ def evaluate(
     settings: EvalSettings,
     device: str = "auto",
     on_progress: groups.Progress | None = None,
+    show: bool = False,
 ) -> Evaluation:
     """Compare generated videos with a dataset. Several processes share the work, and all return the whole.
 
@@ -48,6 +51,7 @@ def evaluate(
         dataset: the real videos.
         device: of the pretrained networks.
         on_progress: called with (done, in all, of what); each stage counts from 0.
+        show: also gather what a page shows, in memory.
 
     Returns:
         A result of: protocol (what was asked, of what, with which versions), metrics (by name, how it was measured),
@@ -70,7 +74,7 @@ def evaluate(
             groups.random(found, dataset, settings, tell)
         if settings.chosen("published"):
             groups.published(found, dataset, settings, device, tell)
-        shown = groups.smoothness(found, dataset, settings, tell)
+        shown = groups.smoothness(found, dataset, settings, tell, show)
     result = {
         "protocol": _protocol(dataset, settings, device),
         "metrics": found.metrics,

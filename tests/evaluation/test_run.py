@@ -64,7 +64,7 @@ def test_smoothness_is_measured_on_long_videos(model: VideoModel, in_memory: InM
     worlds = [make_world("drive", seed) for seed in range(4)]
     frames = np.stack([[world.frame(float(t), 32) for t in range(40)] for world in worlds]).transpose(0, 1, 4, 2, 3)
     settings = EvalSettings(metrics=("smoothness",), long_videos=2, long_frames=64, start=500.0)
-    found = evaluate({"m": model}, in_memory(frames), settings)
+    found = evaluate({"m": model}, in_memory(frames), settings, show=True)
     early, late = found.result["columns"]
     assert found.result["metrics"]["reversal"]["videos"] == 2 and found.result["metrics"]["reversal"]["frames"] == 40
     assert set(early["metrics"]) == {"reversal", "jitter", "repetition", "sticking", "colour_drift", "kink"}
@@ -73,7 +73,7 @@ def test_smoothness_is_measured_on_long_videos(model: VideoModel, in_memory: InM
         assert column["metrics"]["kink"] == pytest.approx(exact)
     assert found.result["references"]["real"]["reversal"] == 0
     assert [shown.clips.shape for shown in found.shown] == [(4, 40, 3, 32, 32), (9, 40, 3, 32, 32), (9, 40, 3, 32, 32)]
-    np.testing.assert_array_equal(found.shown[2].clips, found.shown[2].clips)
+    assert all(shown.similarity is not None and shown.lags is not None for shown in found.shown)
 
 
 def test_how_long_the_looked_at_videos_are() -> None:

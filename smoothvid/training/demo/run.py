@@ -207,7 +207,7 @@ def _evaluate(request: DemoRequest, bars: Bars) -> None:
     )
     try:
         with counted(bars, "eval", "clips") as on_progress:
-            found = evaluate({"train": model}, dataset, settings, str(request.device), on_progress)
+            found = evaluate({"train": model}, dataset, settings, str(request.device), on_progress, show=True)
     except DataError as error:
         result = {"error": str(error)}
     else:
