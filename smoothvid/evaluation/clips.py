@@ -104,6 +104,11 @@ class DatasetClips:
         windows = choose_windows([video.num_frames for video in self.dataset.videos], num_frames, self.seed)
         return window_clips(self.dataset, windows)
 
+    def two_sides(self, num_frames: int, count: int) -> tuple[list[int], list[int]]:
+        """Numbers of 2 · count of these clips, parted so that every video falls to both sides as evenly as it can."""
+        lengths = [video.num_frames for video in self.dataset.videos]
+        return two_sides(choose_windows(lengths, num_frames, self.seed)[: 2 * count])
+
     def facts(self) -> dict[str, Any]:
         return {"path": str(self.dataset.path), "fps": self.dataset.fps, "videos": len(self.dataset.videos)}
 
@@ -177,6 +182,18 @@ def choose_windows(lengths: Sequence[int], clip_frames: int, seed: int) -> list[
                 rounds.append([])
             rounds[turn].append((int(video), offset + int(number) * clip_frames))
     return [window for turn in rounds for window in turn]
+
+
+def two_sides(windows: Sequence[Window]) -> tuple[list[int], list[int]]:
+    """Part an even number of windows in two equal sides: those of one video by turns, other videos by turns."""
+    sides: tuple[list[int], list[int]] = [], []
+    last: dict[int, int] = {}
+    for number, (video, _) in enumerate(windows):
+        side = 1 - last[video] if video in last else int(len(sides[1]) < len(sides[0]))
+        side = 1 - side if 2 * len(sides[side]) == len(windows) else side
+        sides[side].append(number)
+        last[video] = side
+    return sides
 
 
 def window_clips(dataset: "VideoDataset", windows: Sequence[Window]) -> Clips:

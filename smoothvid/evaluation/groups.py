@@ -53,13 +53,12 @@ def random(found: Findings, dataset: "VideoDataset", settings: EvalSettings, tel
     size, names = settings.clip_frames, settings.chosen("random")
     references: dict[str, list[Figures]] = {}
     for row, seed in enumerate(settings.seeds):
-        real = DatasetClips(dataset, seed).spanning(size)
+        data = DatasetClips(dataset, seed)
+        real = data.spanning(size)
         made = [column.source(seed).spanning(size) for column in found.columns]
         count = _count_for_distances(found, real, made, dataset, settings)
         bar = _Bar(tell, (2 + len(made)) * count)
-        # Every other one: where videos give several clips, the long ones do not all fall to the same side.
-        sides = range(0, 2 * count, 2), range(1, 2 * count, 2)
-        comparison = Comparison(real, *sides, size, seed, bar.on("real clips"))
+        comparison = Comparison(real, *data.two_sides(size, count), size, seed, bar.on("real clips"))
         for column, clips in zip(found.columns, made, strict=True):
             figures = comparison.measure(gather(clips, range(count), size, on_progress=bar.on(column.title))[""])
             column.rows[row] |= {name: figures[name] for name in names}
@@ -89,7 +88,8 @@ def smoothness(
     if not show and not (names and large):
         return []
     size, count = long_clips([v.num_frames for v in dataset.videos], settings.long_videos, settings.long_frames)
-    real = DatasetClips(dataset, settings.seed).spanning(size)
+    data = DatasetClips(dataset, settings.seed)
+    real, sides = data.spanning(size), data.two_sides(size, count)
     made = [column.source(settings.seed).spanning(size) for column in found.columns]
     for column, clips in zip(found.columns, made, strict=True):
         if clips.count == 0:
@@ -98,24 +98,32 @@ def smoothness(
     shown = [_show(title, clips, size, dataset.fps) for title, clips in zip(titles, [real, *made], strict=True) if show]
     if not (names and large):
         return shown
-    videos = _measure_smoothness(found, real, made, size, count, settings, tell)
+    videos = _measure_smoothness(found, real, sides, made, size, settings, tell)
     farthest = float(videos[0][0].similarity.max()) or 1.0
     return [_with_pictures(page, its, farthest) for page, its in zip(shown, videos, strict=False)]
 
 
 def _measure_smoothness(
-    found: Findings, real: Clips, made: Sequence[Clips], size: int, count: int, settings: EvalSettings, tell: Progress
+    found: Findings,
+    real: Clips,
+    sides: tuple[list[int], list[int]],
+    made: Sequence[Clips],
+    size: int,
+    settings: EvalSettings,
+    tell: Progress,
 ) -> list[list[VideoSmoothness]]:
     """Add the figures to the findings; return those of every video, of the data and of each column."""
     names = settings.chosen("smoothness")
     measured = [name for name in names if name != "kink"]
+    first, second = sides[0], sides[1] or sides[0]  # a single video is compared with itself
+    count = len(first)
     counts = [count if clips.count is None else min(count, clips.count) for clips in made]
     if (fewest := min(count, *counts)) < settings.long_videos:
         found.notes.append(f"Smoothness is that of {fewest} videos or more a side instead of {settings.long_videos}.")
     bar = _Bar(tell, 2 * count + sum(counts))
-    data = _measure(real, range(count), size, settings, bar.on("smoothness of real videos"))
-    held_out = range(count, 2 * count) if 2 * count <= (real.count or 0) else range(count)
-    others = _measure(real, held_out, size, settings, bar.on("smoothness of real videos"))
+    data, others = (
+        _measure(real, side, size, settings, bar.on("smoothness of real videos")) for side in (first, second)
+    )
     summary = summarize(data, others)
     found.references.setdefault("real", {}).update({name: summary[name]["value"] for name in measured})
     videos = [data]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smoothvid import processes
 from smoothvid.errors import DataError
-from smoothvid.evaluation.clips import Clips, DatasetClips, FileClips, ModelClips, choose_windows
+from smoothvid.evaluation.clips import Clips, DatasetClips, FileClips, ModelClips, choose_windows, two_sides
 from smoothvid.sampling.model import VideoModel
 from smoothvid.sampling.sinks import open_sink
 
@@ -26,6 +26,19 @@ def test_windows_do_not_overlap_and_videos_take_turns() -> None:
         assert all(b - a >= 16 for a, b in zip(starts, starts[1:], strict=False))
         assert not starts or (starts[0] >= 0 and starts[-1] + 16 <= length)
     assert choose_windows(lengths, 16, seed=3) == windows != choose_windows(lengths, 16, seed=4)
+
+
+def test_both_sides_show_every_video() -> None:
+    """As often as it gives clips; with one clip each, the sides share no video."""
+    windows = choose_windows([100, 64, 64, 64, 200], 16, seed=1)
+    a, b = two_sides(windows[:20])
+    assert len(a) == len(b) == 10 and sorted(a + b) == list(range(20))
+    for video in range(5):
+        counts = [sum(windows[number][0] == video for number in side) for side in (a, b)]
+        assert min(counts) >= 1 and abs(counts[0] - counts[1]) <= 1
+    alone = choose_windows([20] * 30, 16, seed=1)
+    a, b = two_sides(alone)
+    assert len(a) == len(b) == 15 and not {alone[n][0] for n in a} & {alone[n][0] for n in b}
 
 
 def test_clips_of_a_dataset(noise: Any) -> None:

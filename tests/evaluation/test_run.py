@@ -76,6 +76,13 @@ def test_smoothness_is_measured_on_long_videos(model: VideoModel, in_memory: InM
     assert all(shown.similarity is not None and shown.lags is not None for shown in found.shown)
 
 
+def test_smoothness_of_a_single_video(model: VideoModel, in_memory: InMemory) -> None:
+    frames = np.stack([make_world("drive", 0).frame(float(t), 32) for t in range(40)]).transpose(0, 3, 1, 2)[None]
+    settings = EvalSettings(metrics=("reversal",), long_videos=2, long_frames=40)
+    result = evaluate({"m": model}, in_memory(frames), settings).result
+    assert result["references"]["real"] == {"reversal": 0} and "1 videos or more" in result["notes"][0]
+
+
 def test_how_long_the_looked_at_videos_are() -> None:
     assert long_clips([96] * 64, 16, 128) == (96, 16)
     assert long_clips([1000] * 4, 16, 128) == (125, 16)  # enough windows for two sets

@@ -118,4 +118,8 @@ def _decimals(values: Sequence[Any]) -> int:
 
 def _text(value: Any, digits: int) -> str:
     number = number_or_none(value)
-    return "–" if number is None else f"{round(number, digits) + 0.0:,.{digits}f}".replace("-", "−")
+    if number is None:
+        return "–"
+    if 0 < abs(number) < 10.0**-digits / 2:
+        return f"{number:.0e}".replace("-", "−")
+    return f"{round(number, digits) + 0.0:,.{digits}f}".replace("-", "−")
