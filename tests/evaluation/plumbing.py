@@ -1,6 +1,6 @@
 """By hand: what does `eval` cost beside the feature network, and does its memory grow with the number of clips?
 
-    python tests/evaluation/plumbing.py --clips 256,2048            # a light network: memory
+    python tests/evaluation/plumbing.py --clips 256,2048            # next to no network: memory, and what the rest costs
     python tests/evaluation/plumbing.py --clips 8 --network s3d     # about a third of I3D's arithmetic: share of time
 
 Compares drawn roads, 128 frames of 64 × 64 as JPEG, with themselves by `fvd2048_128f`, through a stand-in of I3D's
@@ -33,21 +33,21 @@ FRAMES, SIDE, VIDEOS = 128, 64, 16
 class Standin(nn.Module):
     """Takes what I3D takes and gives what it gives."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, resizes: bool) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.resizes = network, resizes
 
     def forward(self, x: Tensor, rescale: bool = False, resize: bool = False, return_features: bool = False) -> Tensor:
         if rescale:
             x = x / 127.5 - 1
-        if resize:
+        if resize and self.resizes:
             frames = F.interpolate(x.transpose(1, 2).flatten(0, 1), size=(224, 224), mode="bilinear")
             x = frames.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
         return self.network(x)
 
 
 def light() -> nn.Module:
-    return nn.Sequential(nn.Conv3d(3, 16, 3, 8), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(16, 400))
+    return nn.Sequential(nn.AvgPool3d(16), nn.Flatten(), nn.Linear(3 * 8 * 4 * 4, 400))
 
 
 def s3d() -> nn.Module:
@@ -62,11 +62,11 @@ def repeated(dataset: VideoDataset, count: int) -> VideoDataset:
     return dataset
 
 
-def write_network(path: Path, network: nn.Module) -> WeightsFile:
+def write_network(path: Path, network: nn.Module, resizes: bool) -> WeightsFile:
     import hashlib
 
     torch.manual_seed(0)
-    torch.jit.script(Standin(network).eval()).save(str(path))
+    torch.jit.script(Standin(network, resizes).eval()).save(str(path))
     content = path.read_bytes()
     return WeightsFile(path.name, len(content), hashlib.sha256(content).hexdigest(), ())
 
@@ -81,7 +81,9 @@ def main() -> None:
         root = Path(folder)
         settings = PrepareSettings(resolution=SIDE, num_videos=VIDEOS, num_frames=FRAMES, workers=1)
         prepare(["synthetic:drive"], root / "data", settings)
-        file = write_network(root / "network.pt", {"light": light, "s3d": s3d}[options.network]())
+        file = write_network(
+            root / "network.pt", {"light": light, "s3d": s3d}[options.network](), options.network == "s3d"
+        )
         network: Any = I3DLogits(root / "network.pt", "cpu", file)
         for count in map(int, options.clips.split(",")):
             dataset = repeated(open_dataset(root / "data"), count)
