@@ -1,7 +1,7 @@
 """By hand: what does `eval` cost beside the feature network, and does its memory grow with the number of clips?
 
-    python tests/evaluation/plumbing.py --clips 256,2048            # next to no network: memory, and what the rest costs
-    python tests/evaluation/plumbing.py --clips 8 --network s3d     # about a third of I3D's arithmetic: share of time
+    python tests/evaluation/plumbing.py --clips 256,2048           # next to no network: memory, and the rest's time
+    python tests/evaluation/plumbing.py --clips 4 --network s3d    # about a third of I3D's arithmetic: share of time
 
 Compares drawn roads, 128 frames of 64 × 64 as JPEG, with themselves by `fvd2048_128f`, through a stand-in of I3D's
 signature, then gives the network the same number of clips that lie in memory.
