@@ -1,6 +1,6 @@
 """Several processes that share one piece of work, as `torchrun` starts them. Alone, everything here does nothing.
 
-with processes.joined("cuda"):
+with processes.joined():
     for number in processes.share(range(1000)):
         ...
     everyone = processes.gather(mine)

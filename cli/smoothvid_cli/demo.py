@@ -67,5 +67,6 @@ def _print_result(result: dict[str, Any], as_json: bool) -> None:
         title = (
             "Random features, not FID or FVD. 0: alike, 1: as far as the data's mean image. Motion: over the data's."
         )
-        console.print_table(["figure", "new videos"], list(result["metrics"].items()), title=title)
+        rows = [row for row in result["metrics"].items() if row[0].startswith(("rf", "motion"))]
+        console.print_table(["figure", "new videos"], rows, title=title)
     print(result["page"])

@@ -131,8 +131,10 @@ def _metrics(names: str | None, features: str | None, weights: Path | None, devi
         from smoothvid.evaluation.weights import FILES, find_weights
         from smoothvid.sampling.model import choose_device
 
-        at_hand = all(find_weights(file, weights) for file in FILES.values())
-        features = "pretrained" if at_hand and choose_device(device).type == "cuda" else "random"
+        # The device first: without a GPU, what lies among the weights is of no concern and need not be hashed.
+        on_gpu = choose_device(device).type == "cuda"
+        at_hand = on_gpu and all(find_weights(file, weights) for file in FILES.values())
+        features = "pretrained" if at_hand else "random"
     return ("published" if features == "pretrained" else "random", "smoothness")
 
 

@@ -1,6 +1,6 @@
 """Where clips to compare come from: datasets, models and folders of video files.
 
-    clips = ModelClips(model, seeds, start=0.0, fps=25.0).spanning(16)
+    clips = ModelClips(model, first_seed=0, start=0.0, fps=25.0).spanning(16)
     clips.read([0, 1, 2], np.arange(16))        # uint8 [3, 16, 3, R, R]
 
 Clip number i is the same whenever it is read and whatever is read with it, so any process can read any part.
@@ -166,7 +166,7 @@ def choose_windows(lengths: Sequence[int], clip_frames: int, seed: int) -> list[
     """All clips of a dataset that do not overlap, in the order in which they are to be used.
 
     Each video is cut into windows from a random first frame on; then every video gives one, then every video another,
-    in random orders. So videos count alike, whatever their length. The choice depends on the arguments alone.
+    in one random order. So videos count alike, whatever their length. The choice depends on the arguments alone.
 
     Args:
         lengths: frames of each video; shorter ones than a clip give none.

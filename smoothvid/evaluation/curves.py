@@ -201,6 +201,7 @@ def _at_hand(clips: NDArray[np.uint8]) -> Clips:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m smoothvid.evaluation.curves", description=__doc__.split("\n")[0])
     parser.add_argument("--source", action="append", help="synthetic:NAME, dataset or folder of videos; repeatable")
     parser.add_argument("--resolution", type=int, default=64, help="of all but datasets, which have their own")
@@ -220,8 +221,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from smoothvid.evaluation.curves_picture import draw
-
     try:
         main()
     except SmoothvidError as error:

@@ -160,6 +160,23 @@ def test_the_table(folders: Path) -> None:
     assert "rfid" in lines and "reversal" in lines and "motion" not in lines
 
 
+def test_a_wrong_file_among_the_weights_does_not_matter_without_a_gpu(folders: Path, tmp_path: Path) -> None:
+    (tmp_path / "i3d_torchscript.pt").write_bytes(b"not it")
+    words = [
+        "eval",
+        folders / "moving",
+        folders / "real",
+        "--weights",
+        tmp_path,
+        "--device",
+        "cpu",
+        "--dry-run",
+        "--json",
+    ]
+    outcome = CliRunner().invoke(app, list(map(str, words)), catch_exceptions=False)
+    assert json.loads(outcome.stdout)["protocol"]["metrics"] == ["random", "smoothness"]
+
+
 def test_wrong_words(folders: Path) -> None:
     real, moving = str(folders / "real"), str(folders / "moving")
     for words, message in (
