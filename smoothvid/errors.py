@@ -5,7 +5,9 @@ SmoothvidError
 ├── DataError            a video, dataset or folder cannot be used
 ├── CheckpointError      a run, checkpoint or model file cannot be used
 ├── WeightsMissingError  pretrained feature weights are not at hand
-└── DeviceError          the chosen device cannot do the work
+├── DeviceError          the chosen device cannot do the work
+├── TrainingError        a training cannot go on as it is
+└── PeerLostError        another of the processes that work together has ended
 """
 
 
@@ -35,3 +37,11 @@ class WeightsMissingError(SmoothvidError):
 
 class DeviceError(SmoothvidError):
     """The chosen device cannot do the work."""
+
+
+class TrainingError(SmoothvidError):
+    """A training cannot go on as it is."""
+
+
+class PeerLostError(SmoothvidError):
+    """Another of the processes that work together has ended."""

@@ -53,11 +53,18 @@ class TrainingConfig:
     """Thousand videos in which the strength of augmentation can go from none to full."""
     augment_share_video: bool = True
     """Give all frames of a video one and the same augmentation."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """bf16: convolutions in bfloat16; filters, styles, penalties, losses and weights stay in float32."""
+    on_nan: Literal["stop", "skip"] = "stop"
+    """What to do at gradients that are not finite, which are never applied: save and stop, or skip that update."""
     tick_kimg: float = 4.0
     """Thousand frames between two lines of the log."""
     snapshot_ticks: int = 50
     """Ticks between two checkpoints, each with a preview."""
     keep_checkpoints: int = 3
+    """How many of the newest are kept; the best one is, too."""
+    measure_clips: int = 64
+    """Clips that are compared with as many of the data's at each checkpoint; 0 for none."""
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -66,6 +73,7 @@ class TrainingConfig:
         check_ranges(self, 1e-9, 1e9, "kimg", "lr_g", "lr_d", "tick_kimg", "augment_kimg")
         check_ranges(self, 0, 1e9, "r1_gamma", "ema_kimg", "ema_rampup")
         check_ranges(self, 0, 1, "beta1", "beta2", "augment_target")
+        check_ranges(self, 0, 2**16, "measure_clips")
         if self.num_frames > 1 and not any(span >= self.num_frames - 1 for span in self.spans):
             raise ValueError(f"spans {self.spans} leave no room for {self.num_frames} frames")
         if self.num_frames > 1 and self.chunk <= max(self.spans):

@@ -57,3 +57,15 @@ def tiny_config() -> TinyConfig:
         return run_config_from_dict(merge(data, changes or {}))
 
     return make
+
+
+@pytest.fixture
+def means_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running means move within the pass, as in the published networks; ours move after the step."""
+    from smoothvid.nn import mapping, modulation
+
+    def move(module: Any, name: str, value: Any, decay: float) -> None:
+        getattr(module, name).lerp_(value.detach().float(), 1 - decay)
+
+    for place in (mapping, modulation):
+        monkeypatch.setattr(place, "note_mean", move)

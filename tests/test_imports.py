@@ -1,7 +1,7 @@
 """Imports go down the list only, and `import smoothvid` and the start of a command stay light.
 
-smoothvid_cli → training → evaluation → sampling → run_config → models | data → batch | nn | processes → settings
-→ errors
+smoothvid_cli → training → evaluation → sampling → run_config → models | data → batch | nn | processes
+→ settings | files → errors
 """
 
 import ast
@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"errors", "assets"},
-    {"settings"},
+    {"settings", "files"},
     {"batch", "nn", "processes"},
     {"models", "data"},
     {"run_config"},

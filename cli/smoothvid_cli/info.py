@@ -3,6 +3,8 @@
 import json
 import math
 from collections import Counter
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +28,10 @@ def info(
     if as_json:
         console.print_json(facts)
     else:
+        settings = facts.pop("config") if facts["kind"] == "run" else {}
         console.print_table(["", facts["kind"]], _flatten(facts))
+        if settings:
+            console.say(f"its settings are in {path / 'config.json'}")
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -39,7 +44,7 @@ def describe(path: Path) -> dict[str, Any]:
         return {"kind": "model file", "path": str(path), **_describe_model(path)}
     if (path / "model.safetensors").is_file():
         return {"kind": "checkpoint", "path": str(path), **_describe_model(path / "model.safetensors")}
-    if (path / "checkpoints").is_dir() or (path / "log.jsonl").is_file():
+    if (path / "checkpoints").is_dir() or any((path / name).is_file() for name in ("log.jsonl", "config.json")):
         return {"kind": "run", "path": str(path), **_describe_run(path)}
     return {"kind": "dataset", "path": str(path), **_describe_dataset(path)}
 
@@ -63,22 +68,61 @@ def _describe_dataset(path: Path) -> dict[str, Any]:
 
 
 def _describe_run(path: Path) -> dict[str, Any]:
+    """How far a run is and what came of it. Sizes are in bytes, times in seconds, scores lower for better."""
     from smoothvid.errors import CheckpointError
+    from smoothvid.training.report.state import read_state
 
-    saved = sorted(
-        (int(folder.name), folder) for folder in path.glob("checkpoints/*") if folder.is_dir() and folder.name.isdigit()
-    )
-    try:
-        lines = (path / "log.jsonl").read_text(encoding="utf-8").splitlines() if (path / "log.jsonl").exists() else []
-        return {
-            "checkpoints": [clips for clips, _ in saved],
-            "newest_checkpoint": str(saved[-1][1]) if saved else None,
-            "ticks": len(lines),
-            "last_tick": json.loads(lines[-1]) if lines else None,
-            "config": json.loads((path / "config.json").read_text(encoding="utf-8")),
-        }
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a whole run ({error})") from None
+    state = read_state(path)
+    if not state.config:
+        raise CheckpointError(f"{path}: not a whole run (its config.json is missing or damaged)")
+    total = state.total_clips
+    newest, best = (state.checkpoint(clips) for clips in (max(state.checkpoints, default=None), state.best))
+    return {
+        "state": "finished" if state.is_finished else "unfinished",
+        "phase": state.phase,
+        "seen_clips": state.seen_clips,
+        "total_clips": total,
+        "kimg": state.kimg(state.seen_clips),
+        "total_kimg": None if total is None else state.kimg(total),
+        "clips_per_second": _rounded(state.clips_per_second),
+        "seconds_left": _rounded(state.seconds_left),
+        "last_written": None if state.written is None else _date(state.written),
+        "warnings": {name: f"after {clips} clips: {text}" for name, (clips, text) in state.warnings.items()},
+        "skipped_steps": state.skipped,
+        "checkpoints": state.checkpoints,
+        "newest_checkpoint": None if newest is None else str(newest),
+        "best_checkpoint": None if best is None else str(best),
+        "best_score": None if state.best is None else state.scores[state.best],
+        "previews": len(state.previews),
+        "bytes": _size(path),
+        "dataset": None if state.dataset is None else str(state.dataset),
+        "dataset_found": state.dataset is not None and state.dataset.exists(),
+        "ticks": len(state.log),
+        "last_tick": _without_nan(state.log[-1]) if state.log else None,
+        "config": state.config,
+    }
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files below, of which some may vanish meanwhile."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+
+
+def _without_nan(line: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no words for numbers that are not finite; here they are text."""
+    return {key: str(v) if isinstance(v, float) and not math.isfinite(v) else v for key, v in line.items()}
 
 
 def _describe_model(path: Path) -> dict[str, Any]:

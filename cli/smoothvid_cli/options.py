@@ -38,7 +38,7 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same 
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Where to compute; auto takes the fastest.")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the run at --out exactly where it stopped.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run at --out exactly, or start it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, then stop.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is already at --out.")]
 

@@ -1,12 +1,16 @@
-"""What `sample` and `interpolate` share: the options of an output, and writing videos so that Ctrl-C spoils none."""
+"""What `sample` and `interpolate` share: the options of an output, and writing videos so that Ctrl-C spoils none.
+
+Under `torchrun` several processes divide the videos among themselves, and process 0 speaks for all.
+"""
 
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import typer
 
@@ -39,7 +43,12 @@ Truncation = Annotated[
 Label = Annotated[
     str | None, typer.Option("--label", help="Which of the model's labels; by default each seed draws one.")
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Keep the videos that are there already, unseen, and make the others.")
+]
 Captions = Annotated[bool, typer.Option("--captions", help="Write beside a --grid what its rows and columns are.")]
+
+LONGEST_TABLE = 100  # videos; more than that nobody reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,44 +65,95 @@ class Video:
         return {"out": self.out, "seeds": list(self.seeds), "frames": self.num_frames, "fps": self.fps}
 
 
-def write_videos(videos: Sequence[Video], *, pipe: str, force: bool, dry_run: bool, as_json: bool) -> None:
+class Videos(Protocol):
+    """A list of videos, perhaps one that makes each when it is asked for it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Video: ...
+
+
+def write_videos(videos: Videos, *, pipe: str, force: bool, dry_run: bool, as_json: bool, resume: bool = False) -> None:
     """Write videos one after the other, each while its next frames are made, and print where they are.
+
+    Several processes share the videos, once all have found that theirs can be written; a single one is made by process
+    0 alone. `resume` keeps the videos that are there already.
 
     The first Ctrl-C ends an endless video, which is closed as it is, and lets a finite one be finished; either way the
     command then exits with 130. SIGTERM ends an endless one likewise, with 143, and abandons a finite one. A second
     signal abandons the file at hand.
     """
+    from smoothvid import processes
     from smoothvid.errors import ConfigError
-    from smoothvid.sampling.sinks import check_output
 
-    to_pipe, endless = videos[0].out == "-", videos[0].num_frames is None
+    to_pipe, num_frames, single = videos[0].out == "-", videos[0].num_frames, len(videos) == 1
     if to_pipe and as_json:
         raise ConfigError("--json writes to stdout, which --out - needs for the video; choose one")
-    for video in videos:
-        if not to_pipe:
-            check_output(video.out, force=force)
-    if dry_run:
-        return _print_results([video.facts() for video in videos], as_json)
-    results = []
-    with _first_signal_noted(endless) as noted_signal:
-        for video in videos:
-            with suppress(BrokenPipeError):  # the reader has seen enough
-                num_frames = _write(video, pipe, force, stopped=lambda: endless and bool(noted_signal()))
-                results.append({**video.facts(), "frames": num_frames})
-            if noted_signal():
-                break
+    if resume and (to_pipe or num_frames is None or force):
+        raise ConfigError("--resume keeps files that are whole: it takes no endless video, no pipe and no --force")
+    if processes.rank() > 0:
+        if single:
+            return
+        console.set_quiet(True)  # errors are still shown
+    gather: Gather = _gather_alone if single else processes.gather
+    with nullcontext() if single else processes.joined():
+        mine = processes.share(range(len(videos)))
+        todo = _find_work(videos, mine, force, resume, gather)
+        if dry_run:
+            return _print_results(videos, {n: num_frames for share in gather(todo) for n in share}, as_json)
+        made: dict[int, int | None] = dict.fromkeys(set(mine) - set(todo), num_frames)
+        with _first_signal_noted(num_frames is None) as noted_signal, _progress(videos, todo) as advance:
+            for number in todo:
+                with suppress(BrokenPipeError):  # the reader has seen enough
+                    stopped = noted_signal if num_frames is None else lambda: 0
+                    made[number] = _write(videos[number], pipe, force or resume, advance, stopped)
+                if noted_signal():
+                    break
+            made = {number: frames for share in gather(made) for number, frames in share.items()}
     if not to_pipe:
-        _print_results(results, as_json)
+        _print_results(videos, made, as_json)
     if noted_signal():
         raise typer.Exit(128 + noted_signal())
 
 
-def _write(video: Video, pipe: str, force: bool, stopped: Callable[[], bool]) -> int:
+Gather = Callable[[Any], list[Any]]
+
+
+def _gather_alone(value: Any) -> list[Any]:
+    return [value]
+
+
+def _find_work(videos: Videos, numbers: Sequence[int], force: bool, resume: bool, gather: Gather) -> list[int]:
+    """Those of the videos that are to be made. A name that cannot be written to in any process ends all of them."""
+    from smoothvid import processes
+    from smoothvid.errors import ConfigError
+    from smoothvid.sampling.sinks import check_output
+
+    todo: list[int] = []
+    problem = None
+    try:
+        for number in numbers:
+            out = videos[number].out
+            if out != "-":
+                check_output(out, force=force or resume)
+            if not (resume and Path(out).exists()):
+                todo.append(number)
+    except ConfigError as error:
+        problem = error
+    problems = [error for error in gather(problem) if error is not None]
+    if problems and processes.rank() > 0:
+        raise typer.Exit(problems[0].exit_code)  # process 0 says it
+    if problems:
+        raise problems[0]
+    return todo
+
+
+def _write(video: Video, pipe: str, force: bool, advance: Callable[..., None], stopped: Callable[[], int]) -> int:
     """Write a video until its end, or until stopped, and return its number of frames."""
     from smoothvid.sampling.sinks import Beside, open_sink
 
     sink = open_sink(video.out, video.fps, endless=video.num_frames is None, force=force, pipe=pipe)
-    with Beside(sink) as beside, console.progress(video.out, total=video.num_frames, unit="frames") as advance:
+    with Beside(sink) as beside:
         for frames in video.make():
             beside.write(frames)
             advance(len(frames))
@@ -110,12 +170,27 @@ def frames_at_a_time(model: "VideoModel", fps: float) -> int:
     return 1 if model.device.type == "cpu" and model.resolution >= 128 else max(1, min(8, int(fps / 5)))
 
 
-def _print_results(results: list[dict[str, Any]], as_json: bool) -> None:
+def _progress(videos: Videos, todo: Sequence[int]) -> AbstractContextManager[Callable[..., None]]:
+    """A bar over the frames of these videos."""
+    num_frames = videos[0].num_frames
+    label = videos[0].out if len(videos) == 1 else f"{len(todo)} of {len(videos)} videos"
+    return console.progress(label, total=num_frames and num_frames * len(todo), unit="frames")
+
+
+def _print_results(videos: Videos, frames: dict[int, int | None], as_json: bool) -> None:
+    """Print, in process 0, what these videos are, given their numbers of frames by their own numbers."""
+    from smoothvid import processes
+
+    if processes.rank() > 0:
+        return
+    results = [{**videos[number].facts(), "frames": frames[number]} for number in sorted(frames)]
     if as_json:
-        console.print_json({"videos": results})
-    else:
-        rows = [(r["out"], " ".join(map(str, r["seeds"])), r["frames"] or "endless", r["fps"]) for r in results]
-        console.print_table(["out", "seeds", "frames", "fps"], rows)
+        return console.print_json({"videos": results})
+    rows = [(r["out"], " ".join(map(str, r["seeds"])), r["frames"] or "endless", r["fps"]) for r in results]
+    if len(rows) > LONGEST_TABLE:
+        console.say(f"{len(rows)} videos, of which the first and the last are:")
+        rows = [rows[0], rows[-1]]
+    console.print_table(["out", "seeds", "frames", "fps"], rows)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from smoothvid_cli.options import Debug, DryRun, Force, Json, Quiet, Seed
 if TYPE_CHECKING:
     from smoothvid.data.prepare import PrepareReport, Progress
 
+LONGEST_TABLE = 1000  # sources
+
 
 def prepare(
     sources: Annotated[
@@ -39,7 +41,7 @@ def prepare(
     max_frames: Annotated[int, typer.Option(metavar="N", help="Frames taken of one file at most.")] = 1_000_000,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Give a file up after this long.")] = 1800.0,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes; by default as many as there are cores.")
+        int | None, typer.Option(metavar="N", help="Decoders; by default as many as there are cores.")
     ] = None,
     videos: Annotated[int, typer.Option(metavar="N", help="Synthetic sources: how many videos.")] = 64,
     frames: Annotated[int, typer.Option(metavar="N", help="Synthetic sources: frames of each video.")] = 128,
@@ -53,10 +55,11 @@ def prepare(
     """Make a dataset out of videos, and say what was used and what was skipped, and why.
 
     Sub-folders of a SOURCE folder become labels when two or more hold videos. An interrupted run goes on when the same
-    command is given again.
+    command is given again. Under `torchrun` several processes share the work.
 
     Example: `smoothvid prepare clips/ --out sky --resolution 64`
     """
+    from smoothvid import processes
     from smoothvid.data.prepare import NothingUsable, PrepareSettings
     from smoothvid.data.prepare import prepare as prepare_dataset
     from smoothvid.data.prepare_settings import available_cores
@@ -72,38 +75,42 @@ def prepare(
         upscale=upscale,
         max_frames=max_frames,
         timeout=timeout,
-        workers=workers or available_cores(),
+        workers=workers or max(1, available_cores() // processes.count_here()),
         num_videos=videos,
         num_frames=frames,
         seed=seed,
     )
+    if processes.rank() > 0:
+        console.set_quiet(True)  # errors are still shown
     try:
         with ExitStack() as stack:
-            report = prepare_dataset(
-                sources, out, settings, on_progress=_progress_bar(stack), force=force, dry_run=dry_run
-            )
+            tell = _progress_bar(stack, processes.count())
+            report = prepare_dataset(sources, out, settings, on_progress=tell, force=force, dry_run=dry_run)
     except NothingUsable as error:
-        _print_report(error.report, as_json, dry_run)
+        print_report(error.report, as_json, dry_run)
         raise
-    _print_report(report, as_json, dry_run)
+    if processes.rank() == 0:
+        print_report(report, as_json, dry_run)
 
 
-def _progress_bar(stack: ExitStack) -> "Progress":
-    """A callback that opens a bar when it first hears how much there is to do."""
+def _progress_bar(stack: ExitStack, shares: int) -> "Progress":
+    """A callback that opens a bar when it first hears how much there is to do, here, in one of so many shares."""
+    label = "prepare" if shares == 1 else f"prepare, share 1 of {shares}"
     advance: console.Advance | None = None
     last = 0
 
     def on_progress(done: int, total: int, message: str) -> None:
         nonlocal advance, last
         if advance is None:
-            advance = stack.enter_context(console.progress("prepare", total=total, unit="files", done=0))
+            advance = stack.enter_context(console.progress(label, total=total, unit="files", done=0))
         advance(done - last, note=message)
         last = done
 
     return on_progress
 
 
-def _print_report(report: "PrepareReport", as_json: bool, dry_run: bool) -> None:
+def print_report(report: "PrepareReport", as_json: bool, dry_run: bool) -> None:
+    """Print what became of the sources."""
     from dataclasses import asdict
 
     summary = {
@@ -123,7 +130,10 @@ def _print_report(report: "PrepareReport", as_json: bool, dry_run: bool) -> None
     rows = [
         (row.source, row.status, row.videos or None, row.frames or None, round(row.fps, 3) or None, row.reason)
         for row in report.rows
+        if len(report.rows) <= LONGEST_TABLE or row.status == "skipped"
     ]
+    if len(rows) < len(report.rows):
+        console.say(f"of {len(report.rows)} sources only those that are skipped are listed; --json lists all")
     console.print_table(["source", "status", "videos", "frames", "fps", "remarks"], rows)
     for warning in report.warnings:
         console.say(f"warning: {warning}")

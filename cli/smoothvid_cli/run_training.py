@@ -11,6 +11,7 @@ from smoothvid_cli import console
 
 if TYPE_CHECKING:
     from smoothvid.run_config import RunConfig
+    from smoothvid.training.batch_parts import BatchGpu
     from smoothvid.training.loop import Training
     from smoothvid.training.run import RunRequest
     from smoothvid.training.transfer import TransferReport
@@ -29,6 +30,27 @@ Init = Annotated[
 FamilyName = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="The model family; by default stylesv.")
 ]
+BatchGpuOption = Annotated[
+    str | None,
+    typer.Option(
+        "--batch-gpu",
+        metavar="N|auto",
+        help="Videos at once in each process, for the same result in less memory; auto: as many as the card holds.",
+    ),
+]
+OnNan = Annotated[
+    Literal["stop", "skip"] | None,
+    typer.Option("--on-nan", help="At gradients that are not finite: save and stop (default), or skip that update."),
+]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept", metavar="KEY", help="With --resume: this setting, or `dataset`, may differ; may be repeated."
+    ),
+]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write TensorBoard events to RUN/events, too (an extra to install).")
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", metavar="N", min=0, help="Processes that read ahead; by default none on a CPU."),
@@ -45,6 +67,7 @@ class Choice:
     model: str | None
     kimg: float | None
     batch: int | None
+    on_nan: str | None = None
 
 
 def run_training(
@@ -57,12 +80,16 @@ def run_training(
     seed: int,
     device: str,
     workers: int | None,
+    batch_gpu: str | None,
     resume: bool,
+    accept: list[str] | None,
+    tensorboard: bool,
     force: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Settle the settings, train, and print what came of it; with `dry_run` print the settings and stop."""
+    from smoothvid import processes
     from smoothvid.data.dataset import open_dataset
     from smoothvid.data.prepare_settings import available_cores
     from smoothvid.sampling.model import choose_device
@@ -72,13 +99,14 @@ def run_training(
 
     config = settle(dataset, out, phase, choice, init=init, resume=resume)
     if dry_run:
-        Training(out, open_dataset(dataset), config, phase, seed)  # settings that do not fit the data are told now
+        # Settings that do not fit the data are told now.
+        Training(out, open_dataset(dataset), config, phase, seed, batch_gpu=_batch_gpu(batch_gpu))
         return _print_settings(config, as_json)
-    chosen = choose_device(device)
+    chosen = choose_device(processes.local_device(device))
     if chosen.type == "cpu":
         keep_freed_memory()
     if workers is None:
-        workers = 0 if chosen.type == "cpu" else min(8, available_cores())
+        workers = 0 if chosen.type == "cpu" else min(8, max(1, available_cores() // processes.count_here()))
     request = RunRequest(
         dataset=dataset,
         out=out,
@@ -89,9 +117,23 @@ def run_training(
         workers=workers,
         init=init,
         resume=resume,
+        accept=tuple(accept or ()),
         force=force,
+        batch_gpu=_batch_gpu(batch_gpu),
+        tensorboard=tensorboard,
     )
-    _train(request, as_json)
+    if processes.rank():
+        console.set_quiet(True)
+    with processes.joined():
+        _train(request, as_json)
+
+
+def _batch_gpu(text: str | None) -> "BatchGpu":
+    if text is None or text == "auto":
+        return text  # type: ignore[return-value]
+    if not text.isdecimal() or int(text) < 1:
+        raise typer.BadParameter(f"{text}: write a number of videos, or auto", param_hint="--batch-gpu")
+    return int(text)
 
 
 def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | None, resume: bool) -> "RunConfig":
@@ -103,12 +145,12 @@ def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | 
     from smoothvid.run_config import load_preset, run_config_from_dict, run_config_to_dict
     from smoothvid.sampling.model_file import read_facts
     from smoothvid.settings import load_toml, merge, parse_set
-    from smoothvid.training.run import read_run_config
+    from smoothvid.training.run import CONFIG_FILE, read_run_config
     from smoothvid.training.shipped import find_init
 
     if choice.preset is not None:
         data = load_preset(choice.preset)
-    elif resume:
+    elif resume and (out / CONFIG_FILE).exists():
         data = run_config_to_dict(read_run_config(out))
     else:
         name = preset_for(dataset, choice.model or "stylesv")
@@ -121,7 +163,7 @@ def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | 
         data = merge(data, load_toml(choice.config))
     sets = [f"family={choice.model}"] if choice.model is not None else []
     sets += choice.sets
-    short_forms = {"kimg": choice.kimg, "batch": choice.batch}
+    short_forms = {"kimg": choice.kimg, "batch": choice.batch, "on_nan": choice.on_nan}
     sets += [f"{phase}.{name}={value}" for name, value in short_forms.items() if value is not None]
     for text in sets:
         data = merge(data, parse_set(text))
@@ -149,23 +191,26 @@ def preset_for(dataset: Path, family: str) -> str:
 
 
 def _train(request: "RunRequest", as_json: bool) -> None:
+    from smoothvid import processes
+    from smoothvid.files import write_whole
     from smoothvid.training.progress import run_shown
     from smoothvid.training.run import prepare_run
 
     training, reports = prepare_run(request)
-    if reports:
+    if reports and processes.rank() == 0:
         everything = {name: asdict(report) for name, report in reports.items()}
-        (request.out / "transfer.json").write_text(json.dumps(everything, indent=1) + "\n")
+        write_whole(request.out / "transfer.json", json.dumps(everything, indent=1) + "\n")
     for name, report in reports.items():
         console.say(f"{name} from {request.init}: {report.summary()}")
     if training.step_number:
         console.say(f"going on at {training.seen_clips} clips")
     try:
         run_shown(training, console.progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         console.say(f"stopped; the same command with --resume goes on: smoothvid {request.phase} ... --resume")
         raise
-    _print_result(training, reports, as_json)
+    if processes.rank() == 0:
+        _print_result(training, reports, as_json)
 
 
 def _print_result(training: "Training", reports: dict[str, "TransferReport"], as_json: bool) -> None:

@@ -1,5 +1,7 @@
 """`smoothvid sample`: videos of any length from a trained model."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +14,7 @@ from smoothvid_cli.output import (
     Label,
     Out,
     Pipe,
+    Resume,
     Slowmo,
     Start,
     Truncation,
@@ -49,14 +52,18 @@ def sample(
     device: Device = "auto",
     dry_run: DryRun = False,
     force: Force = False,
+    resume: Resume = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Make videos. The same seed gives the same video, whatever its length, start or machine.
 
+    Under `torchrun` several processes share the videos of `--num`.
+
     Example: `smoothvid sample runs/sky --length inf --out sky.mp4`, until Ctrl-C; the file can be watched meanwhile.
     """
+    from smoothvid import processes
     from smoothvid.errors import ConfigError
     from smoothvid.sampling.grid import captioned, parse_grid, tile
     from smoothvid.sampling.model import load_model
@@ -65,7 +72,7 @@ def sample(
     rows, columns = parse_grid(grid)
     if captions and rows * columns == 1:
         raise ConfigError("--captions names the rows and columns of a --grid, for example --grid 2x3")
-    model = load_model(checkpoint, device)
+    model = load_model(checkpoint, processes.local_device(device))
     rate = fps or model.fps
     num_frames = parse_length(length, rate)
     if num > 1 and (num_frames is None or out == "-"):
@@ -74,8 +81,7 @@ def sample(
         )
     model.check_label(label)
 
-    def make_video(first: int) -> Video:
-        seeds = range(first, first + rows * columns)
+    def make_pictures(seeds: range) -> "Iterator[Tensor]":
         chunks = model.stream(
             seeds,
             start,
@@ -91,16 +97,38 @@ def sample(
         if captions:
             rows_begin = [f"seed {one}" for one in seeds[::columns]]
             pictures = captioned(pictures, rows_begin, [f"+{column}" for column in range(columns)])
+        return pictures
+
+    def make_video(number: int) -> Video:
+        first = seed + number * rows * columns
+        seeds = range(first, first + rows * columns)
         return Video(
             out=out if num == 1 else numbered(out, first),
             seeds=seeds,
             num_frames=num_frames,
             fps=rate,
-            make=lambda: pictures,
+            make=partial(make_pictures, seeds),
         )
 
-    videos = [make_video(seed + index * rows * columns) for index in range(num)]
-    write_videos(videos, pipe=pipe, force=force, dry_run=dry_run, as_json=as_json)
+    make_pictures(range(seed, seed + rows * columns))  # so that a wrong setting is told before any file is opened
+    videos = Numbered(num, make_video)
+    write_videos(videos, pipe=pipe, force=force, dry_run=dry_run, as_json=as_json, resume=resume)
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Videos that are made from their numbers: a list of any length that takes no memory."""
+
+    count: int
+    make: Callable[[int], Video]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> Video:
+        if not 0 <= number < self.count:
+            raise IndexError(number)
+        return self.make(number)
 
 
 def numbered(out: str, seed: int) -> str:

@@ -16,7 +16,18 @@ from smoothvid_cli.options import (
     Seed,
     Sets,
 )
-from smoothvid_cli.run_training import Choice, FamilyName, Init, RunFolder, Workers, run_training
+from smoothvid_cli.run_training import (
+    Accept,
+    BatchGpuOption,
+    Choice,
+    FamilyName,
+    Init,
+    OnNan,
+    RunFolder,
+    TensorBoard,
+    Workers,
+    run_training,
+)
 
 
 def train(
@@ -32,7 +43,11 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
     workers: Workers = None,
+    batch_gpu: BatchGpuOption = None,
+    on_nan: OnNan = None,
     resume: Resume = False,
+    accept: Accept = None,
+    tensorboard: TensorBoard = False,
     force: Force = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -50,12 +65,15 @@ def train(
         dataset,
         out,
         "train",
-        Choice(preset=preset, config=config, sets=sets or [], model=model, kimg=kimg, batch=batch),
+        Choice(preset=preset, config=config, sets=sets or [], model=model, kimg=kimg, batch=batch, on_nan=on_nan),
         init=init,
         seed=seed,
         device=device,
         workers=workers,
+        batch_gpu=batch_gpu,
         resume=resume,
+        accept=accept,
+        tensorboard=tensorboard,
         force=force,
         dry_run=dry_run,
         as_json=as_json,

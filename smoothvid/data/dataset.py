@@ -10,13 +10,15 @@ StyleGAN-V and StyleSV read (a zip or folder in which every folder of images is 
 import hashlib
 import io
 import json
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from smoothvid.data.frame_store import FolderFrames, FrameStore, ZipFrames
 from smoothvid.errors import DataError
@@ -24,6 +26,20 @@ from smoothvid.errors import DataError
 INDEX_NAME = "dataset.json"
 FORMAT = "smoothvid-dataset"
 FORMAT_VERSION = 1
+IMAGE_FORMATS = ("JPEG", "PNG")
+IMAGE_ERRORS = (  # what Pillow raises on files that are damaged or made to harm
+    OSError,
+    EOFError,
+    ValueError,
+    SyntaxError,
+    LookupError,
+    TypeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+MAX_RESOLUTION = 4096
 UNKNOWN_FPS = 25.0  # assumed for archives and frame folders made by others, which do not record it
 
 
@@ -70,25 +86,29 @@ class VideoDataset:
         """Frames of all videos together."""
         return sum(video.num_frames for video in self.videos)
 
-    def read(self, video: int, frames: Sequence[int]) -> np.ndarray:
+    def read(
+        self, video: int, frames: Sequence[int], out: np.ndarray | None = None, mirror: bool = False
+    ) -> np.ndarray:
         """Decode some frames of one video.
 
         Args:
             video: index into `videos`.
             frames: T frame numbers, in any order, each in [0, num_frames).
+            out: where to write them, uint8 [T, 3, H, W]; new memory by default.
+            mirror: turn left and right around.
 
         Returns:
-            uint8 [T, 3, H, W], RGB.
+            uint8 [T, 3, H, W], RGB: `out` where it was given.
 
         Raises:
             DataError: a frame is missing, damaged, or of another size than the dataset.
         """
         record = self.videos[video]
-        clip = np.empty((len(frames), 3, self.resolution, self.resolution), np.uint8)
-        for position, frame in enumerate(frames):
+        clip = np.empty((len(frames), 3, self.resolution, self.resolution), np.uint8) if out is None else out
+        for planes, frame in zip(clip, frames, strict=True):
             if not 0 <= frame < record.num_frames:
                 raise IndexError(f"frame {frame} of video '{record.name}', which has {record.num_frames} frames")
-            clip[position] = self._decode(record, int(frame)).transpose(2, 0, 1)
+            self._decode(record, int(frame), planes, mirror)
         return clip
 
     def label(self, video: int) -> np.ndarray:
@@ -109,13 +129,13 @@ class VideoDataset:
         index = {"resolution": self.resolution, "fps": self.fps, "videos": videos, "shards": digests}
         return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
 
-    def _decode(self, record: VideoRecord, frame: int) -> np.ndarray:
+    def _decode(self, record: VideoRecord, frame: int, planes: np.ndarray, mirror: bool) -> None:
         where = f"frame {frame} of video '{record.name}' in {self.path}"
         try:
             data = self._stores[record.shard].read(record.name, frame)
-        except (KeyError, IndexError, OSError) as error:
+        except (KeyError, IndexError) as error:
             raise DataError(f"{where} is missing. Make the dataset again.") from error
-        return _decode_image(data, self.resolution, where)
+        _decode_image(data, planes, mirror, where)
 
 
 def open_dataset(path: str | Path) -> VideoDataset:
@@ -174,7 +194,12 @@ def _open_prepared(path: Path) -> VideoDataset:
         digests = {name: str(shard["sha256"]) for name, shard in shards.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path / INDEX_NAME} is damaged (at {error}). Make the dataset again.") from error
-    if not videos or resolution < 1 or not fps > 0 or not {video.shard for video in videos} <= set(shards):
+    if (
+        not videos
+        or not 1 <= resolution <= MAX_RESOLUTION
+        or not fps > 0
+        or not {video.shard for video in videos} <= set(shards)
+    ):
         raise DataError(f"{path / INDEX_NAME} is damaged (its entries contradict each other). Make the dataset again.")
     for name, size in sizes.items():
         if PurePosixPath(name).name != name:
@@ -199,26 +224,34 @@ def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
     width, height = _image_size(store.read(first, 0), f"{first} in {path}")
     if width != height:
         raise DataError(f"{path} holds frames of {width}x{height}, not square; `smoothvid prepare` makes folders so.")
+    if width > MAX_RESOLUTION:
+        raise DataError(f"{path} holds frames of {width}x{height}; at most {MAX_RESOLUTION}x{MAX_RESOLUTION} are read.")
     return VideoDataset(path, width, UNKNOWN_FPS, videos, {path.name: store})
 
 
 def _image_size(data: bytes, where: str) -> tuple[int, int]:
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
             return image.size
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except IMAGE_ERRORS as error:
         raise DataError(f"{where}: not a readable JPEG or PNG.") from error
 
 
-def _decode_image(data: bytes, resolution: int, where: str) -> np.ndarray:
-    """uint8 [H, W, 3] of a frame file whose size must be resolution x resolution."""
+def _decode_image(data: bytes, planes: np.ndarray, mirror: bool, where: str) -> None:
+    """Write a frame file's picture to uint8 [3, H, W], whose size it must have."""
+    height, width = planes.shape[1:]
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-            if image.size != (resolution, resolution):  # known from the header: nothing large is ever decoded
-                width, height = image.size
-                raise DataError(f"{where} is {width}x{height}, but the dataset is {resolution}x{resolution}.")
+        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
+            if image.size != (width, height):  # known from the header: nothing large is ever decoded
+                raise DataError(f"{where} is {image.width}x{image.height}, but the dataset is {width}x{height}.")
             if image.mode not in ("RGB", "RGBA", "L", "LA", "P", "1"):
                 raise DataError(f"{where} has {image.mode} pixels; 8-bit grey or colour is needed.")
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            rgb = image if image.mode == "RGB" else image.convert("RGB")
+            if mirror:
+                rgb = rgb.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            for plane, band in zip(planes, "RGB", strict=True):  # band by band is faster than to transpose pixels
+                plane[...] = np.frombuffer(rgb.tobytes("raw", band), np.uint8).reshape(height, width)
+    except UnidentifiedImageError as error:
+        raise DataError(f"{where} is damaged (it is not a JPEG or PNG file).") from error
+    except IMAGE_ERRORS as error:
         raise DataError(f"{where} is damaged ({error}).") from error

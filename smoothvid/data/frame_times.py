@@ -16,9 +16,9 @@ def draw_offsets(rng: np.random.Generator, num_frames: int, spans: Sequence[int]
     if num_frames == 1:
         return np.zeros(1, np.int64)
     fitting = [span for span in spans if num_frames - 1 <= span < longest]
-    span = int(rng.choice(fitting)) if fitting else max(longest - 1, num_frames - 1)
-    between = rng.choice(np.arange(1, span), num_frames - 2, replace=False)
-    return np.concatenate([[0], np.sort(between), [span]]).astype(np.int64)
+    span = fitting[int(rng.integers(len(fitting)))] if fitting else max(longest - 1, num_frames - 1)
+    between = 1 + rng.choice(span - 1, num_frames - 2, replace=False)
+    return np.array([0, *sorted(between.tolist()), span], np.int64)
 
 
 def draw_clip(

@@ -5,6 +5,9 @@
 While work is under way it lies in a hidden folder beside the result (`.sky.partial`); the result appears when whole.
 After an interruption, even `kill -9`, the same call goes on where it stopped: parts are kept by a key over the source
 file (place, size, change time) and every setting that matters, so nothing stale or differently made is ever mixed in.
+
+Several processes, as `torchrun` starts them, share the sources and then the shards. Process 0 decides what is done,
+holds the lock and puts the result in place; the dataset is the same, byte for byte.
 """
 
 import contextlib
@@ -12,16 +15,17 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+from smoothvid import processes
 from smoothvid.data.convert import Outcome, convert, frame_suffix, inspect, load_outcome
-from smoothvid.data.dataset import INDEX_NAME, VideoRecord
+from smoothvid.data.dataset import INDEX_NAME
+from smoothvid.data.prepare_report import NothingUsable, PrepareReport, PrepareRow, report_of
 from smoothvid.data.prepare_settings import PrepareSettings
-from smoothvid.data.shards import flush_to_disk, write_index, write_shards
+from smoothvid.data.shards import Piece, flush_to_disk, plan_shards, videos_of, write_index, write_shard
 from smoothvid.data.sources import Source, find_sources
 from smoothvid.data.supervisor import JobFailed, JobNote, run_jobs
 from smoothvid.errors import DataError
@@ -30,58 +34,6 @@ __all__ = ["NothingUsable", "PrepareReport", "PrepareRow", "PrepareSettings", "p
 
 Progress = Callable[[int, int, str], None]
 _NOT_IN_KEY = ("workers", "timeout", "num_videos", "seed")  # settings that do not change how one source is converted
-
-
-@dataclass(frozen=True)
-class PrepareRow:
-    """What became of one source: the videos and frames it gave; `reason` of skipping it, or remarks on it."""
-
-    source: str
-    status: Literal["used", "skipped"]
-    videos: int
-    frames: int
-    fps: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class PrepareReport:
-    """What became of everything. fps is 0.0 when nothing was used."""
-
-    out: Path
-    rows: list[PrepareRow]
-    ignored: int
-    resolution: int
-    fps: float
-    warnings: list[str]
-
-    @property
-    def used(self) -> int:
-        return sum(row.status == "used" for row in self.rows)
-
-    @property
-    def skipped(self) -> int:
-        return len(self.rows) - self.used
-
-    @property
-    def num_videos(self) -> int:
-        return sum(row.videos for row in self.rows)
-
-    @property
-    def num_frames(self) -> int:
-        return sum(row.frames for row in self.rows)
-
-
-class NothingUsable(DataError):
-    """None of the sources can be used; `report` says why, source by source."""
-
-    def __init__(self, report: PrepareReport) -> None:
-        first = report.rows[0]
-        super().__init__(
-            f"None of the {len(report.rows)} sources can be used; no dataset was made. "
-            f"The first: {first.source}: {first.reason}."
-        )
-        self.report = report
 
 
 def prepare(
@@ -95,6 +47,9 @@ def prepare(
 ) -> PrepareReport:
     """Make a dataset of video files, folders of them, frame folders and synthetic worlds.
 
+    Several processes share the work, and all return the whole report; an error of process 0 is raised there only, and
+    the others leave by SystemExit.
+
     Without `settings.fps`, sources of constant rate keep every frame, sources of variable rate are resampled by their
     time stamps to one over their median step, and the dataset's rate is the one most frames have. With it, every source
     is resampled by time stamps.
@@ -103,7 +58,7 @@ def prepare(
         sources: paths, or "synthetic:drive", "synthetic:sky", "synthetic:shapes".
         out: the dataset folder to make.
         settings: how.
-        on_progress: told (done, total, message), sources counted.
+        on_progress: told (done, total, message), sources counted: those of this process.
         force: replace a dataset that is there already.
         dry_run: only look at the sources and report; nothing is written.
 
@@ -112,60 +67,64 @@ def prepare(
         DataError: a path does not exist, or `out` is taken.
     """
     out = Path(out).absolute()
-    tell = on_progress or (lambda done, total, message: None)
-    found, ignored = find_sources(sources, settings)
-    if not found:
-        raise DataError(f"There are no videos in {', '.join(map(str, sources))}.")
-    if dry_run:
-        outcomes = _run(found, [(source, settings) for source in found], inspect, settings, tell)
-        report = _report(out, found, outcomes, ignored, settings)
-        if not report.used:
-            raise NothingUsable(report)
-        return report
-    _check_out(out, force)
     partial = out.with_name(f".{out.name}.partial")
-    with _write_errors_told(partial), _only_one(partial):
-        parts = [partial / "parts" / f"{_part_key(source, settings)}.zip" for source in found]
-        outcomes = _convert_all(found, parts, settings, tell)
-        report = _report(out, found, outcomes, ignored, settings)
-        if not report.used:
-            shutil.rmtree(partial)
-            raise NothingUsable(report)
-        videos = list(_records(found, outcomes, parts))
-        for stale in [*partial.glob("frames-*.zip"), partial / INDEX_NAME]:
-            stale.unlink(missing_ok=True)
+    tell = on_progress or (lambda done, total, message: None)
+    with processes.joined(), contextlib.ExitStack() as held:
 
-        def tell_shards(done: int) -> None:
-            tell(len(found), len(found), f"writing shards, video {done} of {len(videos)}")
+        def begin() -> tuple[list[Source], int, list[Path]]:
+            found, ignored = find_sources(sources, settings)
+            if not found:
+                raise DataError(f"There are no videos in {', '.join(map(str, sources))}.")
+            if not dry_run:
+                _check_out(out, force)
+                held.enter_context(_workplace(partial))
+            return found, ignored, [partial / "parts" / f"{part_key(source, settings)}.zip" for source in found]
 
-        records = write_shards(partial, videos, frame_suffix(settings), tell_shards)
-        write_index(partial, records, report.fps, settings)
-        shutil.rmtree(partial / "parts")
-        _put_in_place(partial, out)
+        found, ignored, parts = processes.by_first(begin)
+        mine = processes.share(list(zip(found, parts, strict=True)))
+        with contextlib.nullcontext() if dry_run else _write_errors_told(partial):
+            outcomes = processes.unshare(_look(mine, settings, tell) if dry_run else _convert(mine, settings, tell))
+            report = report_of(out, found, outcomes, ignored, settings)
+            if not report.used:
+                processes.by_first(lambda: _give_up(report, None if dry_run else partial))
+            if dry_run:
+                return report
+            shards = plan_shards(videos_of(found, outcomes, parts))
+
+            def tell_shards(message: str) -> None:
+                tell(len(mine), len(mine), message)
+
+            entries = processes.unshare(_write_shards(partial, processes.share(shards), settings, tell_shards))
+            processes.by_first(lambda: _finish(partial, out, shards, entries, report.fps, settings))
     return report
 
 
-def _convert_all(
-    found: list[Source], parts: list[Path], settings: PrepareSettings, tell: Progress
+def _look(mine: Sequence[tuple[Source, Path]], settings: PrepareSettings, tell: Progress) -> list[Outcome | JobFailed]:
+    """The outcome of every source as far as it shows from outside."""
+    sources = [source for source, _ in mine]
+    return _run(sources, [(source, settings) for source in sources], inspect, settings, tell)
+
+
+def _convert(
+    mine: Sequence[tuple[Source, Path]], settings: PrepareSettings, tell: Progress
 ) -> list[Outcome | JobFailed]:
     """The outcome of every source; parts left by an earlier, interrupted run are taken as they are."""
-    parts[0].parent.mkdir(exist_ok=True)
-    for unfinished in parts[0].parent.glob("*.tmp"):
-        unfinished.unlink()
+    if mine and not mine[0][1].parent.is_dir():
+        raise DataError(f"process {processes.rank()} finds no {mine[0][1].parent}; --out must be on a shared disk.")
     known: dict[int, Outcome | JobFailed] = {
-        number: outcome for number, part in enumerate(parts) if (outcome := load_outcome(part))
+        number: outcome for number, (_, part) in enumerate(mine) if (outcome := load_outcome(part))
     }
-    todo = [number for number in range(len(found)) if number not in known]
+    todo = [number for number in range(len(mine)) if number not in known]
     if known:
-        tell(len(known), len(found), f"going on after {len(known)} of {len(found)}")
-    jobs = [(found[number], settings, parts[number]) for number in todo]
+        tell(len(known), len(mine), f"going on after {len(known)} of {len(mine)}")
+    jobs = [(mine[number][0], settings, mine[number][1]) for number in todo]
 
     def tell_after(done: int, total: int, message: str) -> None:
-        tell(len(known) + done, len(found), message)
+        tell(len(known) + done, len(mine), message)
 
-    made: list[Outcome | JobFailed] = _run([found[number] for number in todo], jobs, convert, settings, tell_after)
+    made: list[Outcome | JobFailed] = _run([mine[number][0] for number in todo], jobs, convert, settings, tell_after)
     known |= dict(zip(todo, made, strict=True))
-    return [known[number] for number in range(len(found))]
+    return [known[number] for number in range(len(mine))]
 
 
 def _run(
@@ -187,66 +146,49 @@ def _run(
     return [outcomes[number] for number in range(len(jobs))]
 
 
-def _report(
-    out: Path, found: list[Source], outcomes: Sequence[Outcome | JobFailed], ignored: int, settings: PrepareSettings
-) -> PrepareReport:
-    rows = [_row(source, outcome) for source, outcome in zip(found, outcomes, strict=True)]
-    frames_at: Counter[float] = Counter()
-    for row in rows:
-        if row.frames:
-            frames_at[round(row.fps, 2)] += row.frames
-    fps = settings.fps or (frames_at.most_common(1)[0][0] if frames_at else 0.0)
-    warnings = []
-    if frames_at and max(frames_at) > 1.05 * min(frames_at):
-        warnings.append(
-            f"The sources have rates from {min(frames_at):g} to {max(frames_at):g} frames per second; the dataset "
-            f"takes {fps:g}, at which others play too fast or too slow. Use --fps to resample them all."
-        )
-    static = sum("static" in row.reason for row in rows if row.frames)
-    if static:
-        warnings.append(f"{static} of the used sources do not move at all.")
-    return PrepareReport(out, rows, ignored, settings.resolution, float(fps), warnings)
+def _give_up(report: PrepareReport, partial: Path | None) -> None:
+    if partial is not None:
+        shutil.rmtree(partial)
+    raise NothingUsable(report)
 
 
-def _row(source: Source, outcome: Outcome | JobFailed) -> PrepareRow:
-    if isinstance(outcome, JobFailed):
-        return PrepareRow(source.shown, "skipped", 0, 0, 0.0, outcome.reason)
-    frames = sum(segment.last - segment.first for segment in outcome.segments)
-    status: Literal["used", "skipped"] = "used" if outcome.segments else "skipped"
-    return PrepareRow(source.shown, status, len(outcome.segments), frames, outcome.fps, "; ".join(outcome.notes))
+def _write_shards(
+    partial: Path, mine: Sequence[list[Piece]], settings: PrepareSettings, tell: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The entry of every shard."""
+    done, total = 0, sum(map(len, mine))
+
+    def on_video() -> None:
+        nonlocal done
+        done += 1
+        tell(f"writing shards, video {done} of {total}")
+
+    return [write_shard(partial, pieces, frame_suffix(settings), on_video) for pieces in mine]
 
 
-def _records(
-    found: list[Source], outcomes: Sequence[Outcome | JobFailed], parts: list[Path]
-) -> Iterator[tuple[VideoRecord, Path, int]]:
-    """A record for every video, with its part and its first frame there. A lone label says nothing and is dropped."""
-    used = [
-        (source, outcome, part)
-        for source, outcome, part in zip(found, outcomes, parts, strict=True)
-        if isinstance(outcome, Outcome) and outcome.segments
-    ]
-    labelled = len({outcome.label for _, outcome, _ in used} - {None}) > 1
-    taken: set[str] = set()
-    for source, outcome, part in used:
-        for number, segment in enumerate(outcome.segments):
-            stem = source.name if len(outcome.segments) == 1 else f"{source.name}-{number:03d}"
-            name = _free_name(stem, taken)
-            label = outcome.label if labelled else None
-            count = segment.last - segment.first
-            yield VideoRecord(name, "", count, label, source.shown, segment.start, segment.end), part, segment.first
+def _finish(
+    partial: Path,
+    out: Path,
+    shards: list[list[Piece]],
+    entries: list[dict[str, Any]],
+    fps: float,
+    settings: PrepareSettings,
+) -> None:
+    """Write the index and rename the finished folder; a dataset it replaces goes away only after that."""
+    write_index(partial, entries, [record for shard in shards for record, _, _ in shard], fps, settings)
+    shutil.rmtree(partial / "parts")
+    (partial / "lock").unlink()
+    old = out.with_name(f".{out.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    partial.rename(out)
+    flush_to_disk(out.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
-def _free_name(stem: str, taken: set[str]) -> str:
-    """The stem, or the stem with a number; names that differ in case only would clash on some disks."""
-    name, number = stem, 1
-    while name.casefold() in taken:
-        number += 1
-        name = f"{stem}_{number}"
-    taken.add(name.casefold())
-    return name
-
-
-def _part_key(source: Source, settings: PrepareSettings) -> str:
+def part_key(source: Source, settings: PrepareSettings) -> str:
+    """The name of the part of a source; another one when the source or a setting that matters has changed."""
     choices = {name: value for name, value in asdict(settings).items() if name not in _NOT_IN_KEY}
     state: list[int] = []
     with contextlib.suppress(OSError):
@@ -279,26 +221,19 @@ def _write_errors_told(partial: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _only_one(partial: Path) -> Iterator[None]:
-    """Keep two runs from working in one folder; the lock vanishes with its process, however that ends."""
-    partial.mkdir(parents=True, exist_ok=True)
-    with open(partial / "lock", "w") as lock:
+def _workplace(partial: Path) -> Iterator[None]:
+    """The folder to work in, for one run only; the lock vanishes with its process, however that ends."""
+    with _write_errors_told(partial):
+        (partial / "parts").mkdir(parents=True, exist_ok=True)
+        lock = open(partial / "lock", "w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DataError(f"Another run is at work in {partial}. Wait for it, or give another --out.") from error
         except OSError:  # a file system without locks
             pass
+        with _write_errors_told(partial):
+            for left in [*partial.glob("parts/*.tmp"), *partial.glob("frames-*.zip"), partial / INDEX_NAME]:
+                left.unlink(missing_ok=True)
         yield
-
-
-def _put_in_place(partial: Path, out: Path) -> None:
-    """Rename the finished folder; a dataset it replaces goes away only after that."""
-    (partial / "lock").unlink()
-    old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    partial.rename(out)
-    flush_to_disk(out.parent)
-    shutil.rmtree(old, ignore_errors=True)

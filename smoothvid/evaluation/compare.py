@@ -45,7 +45,8 @@ class ClipStatistics:
             self.moments.setdefault(name, Moments(values.shape[1])).update(values)
         signed = clips.astype(np.int16)
         for name, lag in (("motion", 1), ("motion_lag4", LONG_LAG)):
-            self._motion[name] += len(clips) * float(np.abs(signed[:, lag:] - signed[:, :-lag]).mean())
+            if lag < self.clip_frames:
+                self._motion[name] += len(clips) * float(np.abs(signed[:, lag:] - signed[:, :-lag]).mean())
         exact = clips.astype(np.float32)
         self._pixel_sum = self._pixel_sum + exact.mean(axis=1).sum(axis=0, dtype=np.float64)
         self._pixel_square_sum = self._pixel_square_sum + (exact**2).mean(axis=1).sum(axis=0, dtype=np.float64)
@@ -220,6 +221,8 @@ def _frauds(anchor: ClipStatistics, seed: int) -> dict[str, Damage]:
 
 
 def _features(clips: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+    if clips.shape[1] == 1:
+        return {"rfid": frame_features(clips)}
     return {
         "rfid": frame_features(clips),
         "rfid_diff": difference_features(clips),

@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from smoothvid.batch import Batch
 
-Augment = Callable[[Tensor], Tensor]
-
 
 @dataclass
 class Latents:
@@ -28,13 +26,11 @@ class Latents:
 
 
 class Step(Protocol):
-    """One training step, as the losses see it."""
+    """A training step's videos, or a part of them, as the losses see them."""
 
     generator: nn.Module
     discriminator: nn.Module
     real: Batch
-    augment: Augment
-    """Videos [B, T, C, H, W] → the same shape, augmented."""
     r1_gamma: float
     report: dict[str, Tensor]
     """Losses put here what the log and the adaptive augmentation should know."""
@@ -46,6 +42,10 @@ class Step(Protocol):
         """
         ...
 
+    def augment(self, videos: Tensor) -> Tensor:
+        """Videos [B, T, C, H, W] → the same shape, augmented."""
+        ...
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -55,6 +55,8 @@ class Phase:
     network: Literal["generator", "discriminator"]
     loss: Callable[[Step], Tensor]
     interval: int = 1
+    full_precision: bool = False
+    """Never in bfloat16: a penalty on gradients."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Family:
 
     build_generator(config, c_dim, image_only) and build_discriminator(config, num_frames, c_dim) make fresh networks;
     phases(r1_interval) lists one step's optimizations in order; begin_video(generator) sets a generator that holds an
-    image model's weights to where video training starts.
+    image model's weights to where video training starts; compared(config, count) says how many of `count` videos the
+    discriminator compares with each other (nn.discriminator.compared), 1 if it judges each by itself.
     """
 
     name: str
@@ -72,3 +75,4 @@ class Family:
     build_discriminator: Callable[[Any, int, int], nn.Module]
     phases: Callable[[int], list[Phase]]
     begin_video: Callable[[Any], None]
+    compared: Callable[[Any, int], int]

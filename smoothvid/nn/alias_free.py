@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from smoothvid.nn.filters import downsampling_matrix, lowpass_taps, resample, upsampling_matrix
 from smoothvid.nn.linear_conv import SQRT2, Linear, lrelu
+from smoothvid.nn.precision import full_precision
 
 FILTER_TAPS = 6  # per resampling factor
 ACTIVATION_CLAMP = 256.0
@@ -85,6 +86,7 @@ class FourierInput(nn.Module):
             assert self.affine.bias is not None
             self.affine.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))
 
+    @full_precision
     def forward(self, w0: Tensor) -> Tensor:
         n, rate = len(w0), self.band.sampling_rate
         placement = self.affine(w0).float()

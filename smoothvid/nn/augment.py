@@ -9,6 +9,7 @@ Every step is linear in the picture and made of sums, products and gathers, so t
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -16,12 +17,21 @@ import torch
 from torch import Tensor
 
 from smoothvid.nn.filters import downsampling_matrix, lowpass_taps, resample, upsampling_matrix
+from smoothvid.nn.precision import full_precision
 
 HALFBAND_TAPS = 32
 MARGIN = HALFBAND_TAPS // 2 - 1  # samples of the doubled grid that the filter reaches beyond each border
 
 
-def augment(videos: Tensor, p: float | Tensor, generator: torch.Generator, share_video: bool = True) -> Tensor:
+@full_precision
+def augment(
+    videos: Tensor,
+    p: float | Tensor,
+    generator: torch.Generator,
+    share_video: bool = True,
+    part: int = 0,
+    of: int = 1,
+) -> Tensor:
     """Move and recolour videos at random: [B, T, 3, H, H] in [-1, 1] → same shape; values may leave [-1, 1].
 
     Args:
@@ -29,21 +39,30 @@ def augment(videos: Tensor, p: float | Tensor, generator: torch.Generator, share
         generator: a CPU generator, so that the same transforms are drawn on every device. How many numbers are drawn
             depends on the shape alone, not on p.
         share_video: one transform for all frames of a video; else one for each frame.
+        part, of: these videos are number `part`, `part + of`, `part + 2·of`, ... of a larger batch; each gets the
+            transform that it gets in the whole.
     """
     num_videos, num_frames, _, height, width = videos.shape
     assert height == width, "augmentation needs square pictures"
     count = num_videos if share_video else num_videos * num_frames
-    dice = Dice(count, float(p), generator)
+    dice = Dice(count, float(p), generator, part, of, count // num_videos)
     moves, colours = draw_moves(dice, height), draw_colours(dice)
     images = videos.reshape(count, -1, 3, height, width)
     return recolour(move(images, moves), colours).reshape(videos.shape)
 
 
 class Dice:
-    """Random numbers, one for each of `count` pictures, float64; with probability 1 − p the neutral value instead."""
+    """Random numbers, one for each of `count` pictures, float64; with probability 1 − p the neutral value instead.
 
-    def __init__(self, count: int, p: float, generator: torch.Generator) -> None:
+    Drawn for a batch `of` times as large, of which every `of`-th video's are kept, from number `part` on; a video has
+    `each` pictures.
+    """
+
+    def __init__(
+        self, count: int, p: float, generator: torch.Generator, part: int = 0, of: int = 1, each: int = 1
+    ) -> None:
         self.count, self.p, self.generator = count, p, generator
+        self.part, self.of, self.each = part, of, each
 
     def uniform(self, low: float, high: float, neutral: float = 0.0, p: float | None = None) -> Tensor:
         return self._gate(low + (high - low) * self._rand(), neutral, p)
@@ -53,10 +72,14 @@ class Dice:
         return self._gate((self._rand() * options).floor(), 0.0)
 
     def normal(self, std: float) -> Tensor:
-        return self._gate(torch.randn(self.count, generator=self.generator, dtype=torch.float64) * std, 0.0)
+        return self._gate(self._mine(torch.randn) * std, 0.0)
 
     def _rand(self) -> Tensor:
-        return torch.rand(self.count, generator=self.generator, dtype=torch.float64)
+        return self._mine(torch.rand)
+
+    def _mine(self, draw: Callable[..., Tensor]) -> Tensor:
+        whole = draw(self.count * self.of, generator=self.generator, dtype=torch.float64)
+        return whole.unflatten(0, (-1, self.each))[self.part :: self.of].flatten()
 
     def _gate(self, values: Tensor, neutral: float, p: float | None = None) -> Tensor:
         return torch.where(self._rand() < (self.p if p is None else p), values, neutral)

@@ -7,10 +7,22 @@ from torch import Tensor, nn
 
 from smoothvid.nn.filters import blur
 from smoothvid.nn.linear_conv import Conv2d, Linear
+from smoothvid.nn.precision import full_precision
 from smoothvid.nn.temporal_shift import temporal_shift
 
 ACTIVATION_CLAMP = 256.0
 SQRT_HALF = math.sqrt(0.5)
+
+
+class FromRGB(Conv2d):
+    """The first 1×1 convolution, from pixels to features: [N, 3, H, H] → [N, channels, H, H]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(3, channels, 1, activation="lrelu", clamp=ACTIVATION_CLAMP)
+
+    @full_precision
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
 
 
 class DownConv(Conv2d):
@@ -40,13 +52,21 @@ class ResidualBlock(nn.Module):
         return shortcut + self.conv1(self.conv0(x))
 
 
+def compared(count: int, group_size: int) -> int:
+    """How many of `count` videos `minibatch_std` compares with each other: those with equal number modulo count/group.
+
+    So every m-th video of a batch, from any of the first m on, keeps its company if the group is the same.
+    """
+    return next(group for group in range(min(group_size, count), 0, -1) if count % group == 0)
+
+
 def minibatch_std(x: Tensor, group_size: int = 4) -> Tensor:
     """Append one channel that holds the average spread over groups of samples: [N, C, H, W] → [N, C + 1, H, W].
 
     A batch that `group_size` does not divide is split into the largest equal groups below it.
     """
     n, c, h, w = x.shape
-    group = next(g for g in range(min(group_size, n), 0, -1) if n % g == 0)
+    group = compared(n, group_size)
     spread = (x.reshape(group, n // group, c, h, w).var(0, correction=0) + 1e-8).sqrt()
     spread = spread.mean((1, 2, 3))  # [N / group]
     return torch.cat([x, spread.repeat(group)[:, None, None, None].expand(n, 1, h, w)], dim=1)
@@ -66,6 +86,7 @@ class LogitHead(nn.Module):
         self.fc = Linear(channels * 16, channels, activation="lrelu")
         self.out = Linear(channels, out_dim)
 
+    @full_precision
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         x = self.conv(minibatch_std(x, self.mbstd_group))
         x = self.out(self.fc(x.flatten(1)))

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smoothvid.nn.precision import full_precision
+
 BINOMIAL_4 = (0.125, 0.375, 0.375, 0.125)
 
 
@@ -57,6 +59,7 @@ def downsampling_matrix(taps: np.ndarray, in_size: int, down: int) -> np.ndarray
     return matrix
 
 
+@full_precision
 def resample(x: Tensor, matrix: Tensor) -> Tensor:
     """Apply `matrix` [out, in] to both axes of square planes: [..., in, in] → [..., out, out]."""
     return matrix @ x @ matrix.T
@@ -70,6 +73,7 @@ def _blur_matrix(in_size: int, pad: int, down: int, dtype: torch.dtype, device: 
         return torch.as_tensor(matrix, dtype=dtype, device=device)
 
 
+@full_precision
 def blur(x: Tensor, pad: int, down: int = 1) -> Tensor:
     """Filter square planes with [1, 3, 3, 1]/8 on both axes: [..., H, H] → [..., (H + 2·pad − 4) // down + 1, same]."""
     return resample(x, _blur_matrix(x.shape[-1], pad, down, x.dtype, x.device))

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smoothvid.nn.precision import full_precision
+
 LRELU_SLOPE = 0.2
 SQRT2 = math.sqrt(2.0)
 
@@ -47,6 +49,7 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_mult)
         self.bias = None if bias_init is None else nn.Parameter(torch.full((out_features,), bias_init / lr_mult))
 
+    @full_precision
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias * self.lr_mult
         x = F.linear(x, self.weight * self.weight_gain, bias)

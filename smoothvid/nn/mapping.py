@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from smoothvid.nn.linear_conv import Linear, normalize_second_moment
+from smoothvid.nn.running_means import note_mean
 
 
 class StyleMapping(nn.Module):
@@ -41,7 +42,10 @@ class StyleMapping(nn.Module):
         truncation_cutoff: int | None = None,
         update_emas: bool = False,
     ) -> Tensor:
-        """Map; `truncation_psi` below 1 pulls the first `truncation_cutoff` rows (None: all) towards the average w."""
+        """Map; `truncation_psi` below 1 pulls the first `truncation_cutoff` rows (None: all) towards the average w.
+
+        With `update_emas` the mean w is noted; `settle_means` moves the average.
+        """
         x = normalize_second_moment(z)
         if self.embed is not None:
             assert c is not None
@@ -49,7 +53,7 @@ class StyleMapping(nn.Module):
         for layer in self.layers:
             x = layer(x)
         if update_emas:
-            self.w_avg.lerp_(x.detach().mean(0), 1 - self.w_avg_decay)
+            note_mean(self, "w_avg", x.mean(0), self.w_avg_decay)
         ws = x[:, None].repeat(1, self.num_ws, 1)
         if truncation_psi != 1.0:
             ws[:, :truncation_cutoff] = self.w_avg.lerp(ws[:, :truncation_cutoff], truncation_psi)

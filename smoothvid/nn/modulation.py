@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smoothvid.nn.linear_conv import Linear
+from smoothvid.nn.precision import full_precision
+from smoothvid.nn.running_means import note_mean
 
 
 def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, padding: int) -> Tensor:
@@ -25,13 +27,27 @@ def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, p
     """
     y = F.conv2d(x * style[:, :, None, None], weight, padding=padding)
     if demodulate:
-        norm = style.square() @ weight.square().sum((2, 3)).T  # [N, out_channels]
-        y = y * (norm + 1e-8).rsqrt()[:, :, None, None]
+        y = y * demodulation(weight, style)[:, :, None, None]
     return y
+
+
+@full_precision
+def demodulation(weight: Tensor, style: Tensor) -> Tensor:
+    """One over the norm of each output's kernel, its inputs scaled by `style`: [N, out_channels]."""
+    norm = style.square() @ weight.square().sum((2, 3)).T
+    return (norm + 1e-8).rsqrt()
+
+
+@full_precision
+def low_rank_kernel(outer: Tensor, inner: Tensor) -> Tensor:
+    """Products over the rank r at each place of the kernel: [out, r, k, k], [r, in, k, k] → [out, in, k, k]."""
+    return torch.einsum("orhw,rihw->oihw", outer, inner)
 
 
 class ModulatedConv(nn.Module):
     """A modulated convolution, its input normalized by a running mean square: x [N,C,H,W], w [N,w_dim] → [N,out,H',W'].
+
+    With `update_emas` the mean square is noted; `settle_means` moves the running mean.
 
     Args:
         demodulate: off for the layer to RGB, whose style is scaled by 1/√in_channels instead.
@@ -73,7 +89,7 @@ class ModulatedConv(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, v: Tensor | None = None, update_emas: bool = False) -> Tensor:
         if update_emas:
-            self.magnitude_ema.lerp_(x.detach().float().square().mean(), 1 - self.magnitude_decay)
+            note_mean(self, "magnitude_ema", x.detach().float().square().mean(), self.magnitude_decay)
         gain = self.magnitude_ema.rsqrt()
         style = self.affine(w) * self.style_gain
         if self.motion_style is not None:
@@ -82,7 +98,7 @@ class ModulatedConv(nn.Module):
         y = modulated_conv(x, self.weight, style, self.demodulate, self.padding)
         if self.low_rank:
             assert v is not None
-            kernel = torch.einsum("orhw,rihw->oihw", self.low_rank_out, self.low_rank_in)
+            kernel = low_rank_kernel(self.low_rank_out, self.low_rank_in)
             motion = modulated_conv(x, kernel, self.motion_affine(v), self.demodulate, self.padding)
             y = y + motion * self.low_rank_gain[:, None, None]
         return y * gain

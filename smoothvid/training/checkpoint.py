@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from smoothvid.errors import CheckpointError
+from smoothvid.files import flush
 from smoothvid.sampling.model import MODEL_FILE, ModelFacts, save_model
 
 STATE_FILE = "state.pt"
@@ -26,27 +28,35 @@ CHECKSUMS = "checksums.json"
 _logger = logging.getLogger(__name__)
 
 
-def save_checkpoint(run: Path, average: torch.nn.Module, facts: ModelFacts, state: dict[str, Any], keep: int) -> Path:
-    """Write checkpoint `facts.seen_clips` of a run and remove all but the newest `keep`; returns its folder."""
+def save_checkpoint(
+    run: Path, average: torch.nn.Module, facts: ModelFacts, state: dict[str, Any], keep: int, best: int | None = None
+) -> Path:
+    """Write checkpoint `facts.seen_clips` of a run; returns its folder.
+
+    Removes all but the newest `keep` and the one that had seen `best` clips. One that is there already is the same.
+    """
     folder = run / "checkpoints" / f"{facts.seen_clips:09d}"
     partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        save_model(partial / MODEL_FILE, average, facts)
-        torch.save(state, partial / STATE_FILE)
-        write_checksums(partial)
-        for item in (*partial.iterdir(), partial):
-            _sync(item)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.rename(partial, folder)
-        _sync(folder.parent)
-    except (OSError, RuntimeError, SafetensorError) as error:  # a full disk may be any of the three
-        shutil.rmtree(partial, ignore_errors=True)
-        reason = " ".join(str(error).split())[:120]
-        raise CheckpointError(f"{folder}: cannot be written ({reason}); earlier checkpoints are intact") from None
+    for rest in folder.parent.glob(".*.partial"):  # of saving that was broken off
+        shutil.rmtree(rest, ignore_errors=True)
+    if not is_whole(folder):
+        try:
+            partial.mkdir(parents=True)
+            save_model(partial / MODEL_FILE, average, facts)
+            torch.save(_afresh(state), partial / STATE_FILE)
+            write_checksums(partial)
+            for item in (*partial.iterdir(), partial):
+                flush(item)
+            shutil.rmtree(folder, ignore_errors=True)  # damaged, or not there
+            os.rename(partial, folder)
+            flush(folder.parent)
+        except (OSError, RuntimeError, SafetensorError) as error:  # a full disk may be any of the three
+            shutil.rmtree(partial, ignore_errors=True)
+            reason = " ".join(str(error).split())[:120]
+            raise CheckpointError(f"{folder}: cannot be written ({reason}); earlier checkpoints are intact") from None
     for old in checkpoint_folders(run)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+        if int(old.name) != best:
+            shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
@@ -70,6 +80,15 @@ def newest_state(run: Path) -> tuple[Path, dict[str, Any]]:
     raise CheckpointError(f"{run}: no usable checkpoint to go on from; start again without --resume")
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether the files of a checkpoint folder are those that were written."""
+    try:
+        _check(folder)
+    except (CheckpointError, OSError, ValueError, AttributeError):
+        return False
+    return True
+
+
 def load_state(folder: Path) -> dict[str, Any]:
     """The training state in a checkpoint folder, read without running any code, checksums first.
 
@@ -77,9 +96,7 @@ def load_state(folder: Path) -> dict[str, Any]:
     """
     path = folder / STATE_FILE
     try:
-        sums = json.loads((folder / CHECKSUMS).read_text())
-        if any(_sha256(folder / name) != sums.get(name) for name in (MODEL_FILE, STATE_FILE)):
-            raise CheckpointError(f"{folder}: damaged (its checksum does not fit)")
+        _check(folder)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         state["average"] = load_file(folder / MODEL_FILE)
     except OSError as error:
@@ -89,20 +106,27 @@ def load_state(folder: Path) -> dict[str, Any]:
     return state
 
 
+def _afresh(value: Any) -> Any:
+    """The same in new containers and one object a text, so that equal states, made or read, become equal files."""
+    if isinstance(value, dict):
+        return {_afresh(key): _afresh(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_afresh, value))
+    return sys.intern(value) if isinstance(value, str) else value
+
+
 def write_checksums(folder: Path) -> None:
     """Note the sha256 of a checkpoint's files beside them."""
     sums = {name: _sha256(folder / name) for name in (MODEL_FILE, STATE_FILE)}
     (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n")
 
 
+def _check(folder: Path) -> None:
+    sums = json.loads((folder / CHECKSUMS).read_text())
+    if any(_sha256(folder / name) != sums.get(name) for name in (MODEL_FILE, STATE_FILE)):
+        raise CheckpointError(f"{folder}: damaged (its checksum does not fit)")
+
+
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

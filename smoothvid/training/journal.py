@@ -1,61 +1,83 @@
-"""What a run writes down while it goes: one line of JSON a tick; and how it hears that it should stop."""
+"""What a run writes down while it goes, and how it hears that it should stop.
+
+log.jsonl     a line a tick: step, losses, figures, warnings. The same run gives the same file, however often it stopped
+speed.jsonl   a line a tick: how fast it went, and when
+"""
 
 import json
+import math
 import signal
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from torch import Tensor
+from smoothvid import processes
+from smoothvid.files import flush, write_whole
+
+LOG, SPEED = "log.jsonl", "speed.jsonl"
 
 
 class Tick:
-    """Means of the numbers of several steps, and how fast the steps went."""
+    """Means of the numbers of several steps; what is not finite is left out of them."""
 
-    def __init__(self) -> None:
-        self.last: dict[str, float] = {}
-        self._start()
+    def __init__(self, sums: Mapping[str, tuple[float, int]] | None = None) -> None:
+        self.sums = {name: tuple(pair) for name, pair in (sums or {}).items()}
 
-    def _start(self) -> None:
-        self._sums: dict[str, list[Tensor]] = defaultdict(list)
-        self._steps, self._began = 0, time.perf_counter()
-
-    def add(self, numbers: dict[str, Tensor]) -> None:
-        self._steps += 1
+    def add(self, numbers: Mapping[str, float]) -> None:
         for name, value in numbers.items():
-            self._sums[name].append(value.detach())
+            if math.isfinite(value):
+                total, count = self.sums.get(name, (0.0, 0))
+                self.sums[name] = total + value, count + 1
 
-    def close(self, batch: int) -> dict[str, float]:
-        """The means since the last call, with `clips_per_second`."""
-        seconds = time.perf_counter() - self._began
-        self.last = {name: round(float(sum(values)) / len(values), 5) for name, values in self._sums.items()}
-        self.last["clips_per_second"] = round(self._steps * batch / seconds, 3)
-        self._start()
-        return self.last
+    def close(self) -> dict[str, float]:
+        """The means since the last call."""
+        means = {name: round(total / count, 5) for name, (total, count) in self.sums.items()}
+        self.sums = {}
+        return means
 
 
 class RunLog:
-    """log.jsonl. A run that goes on from step n drops the lines after it, so that no step stands there twice."""
+    """The two files. A run that goes on from step n drops the lines after it, so that no step stands there twice."""
 
-    def __init__(self, path: Path, from_step: int) -> None:
-        self.path = path
-        kept = [line for line in read_log(path) if line["step"] <= from_step]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    def __init__(self, run: Path, from_step: int) -> None:
+        self.run = run
+        kept = {name: [line for line in read_log(run / name) if line["step"] <= from_step] for name in (LOG, SPEED)}
+        self.lines: list[dict[str, Any]] = kept[LOG]
+        for name, lines in kept.items():
+            write_whole(run / name, "".join(json.dumps(line) + "\n" for line in lines))
+        self._began = time.perf_counter()
 
     def write(self, line: dict[str, Any]) -> None:
-        with open(self.path, "a") as file:
+        """Add a line to the log; it is on the disk before a checkpoint can be."""
+        self.lines.append(line)
+        self._append(LOG, line)
+        flush(self.run / LOG)
+
+    def write_speed(self, counts: dict[str, int], new_clips: int, peak_memory_gb: float) -> dict[str, float]:
+        """Note how fast `new_clips` went since the last call, beside the counts (step, seen_clips) reached."""
+        seconds = time.perf_counter() - self._began
+        self._began = time.perf_counter()
+        speed = {
+            "clips_per_second": round(new_clips / seconds, 3),
+            "seconds": round(seconds, 3),
+            "peak_memory_gb": round(peak_memory_gb, 3),
+        }
+        self._append(SPEED, {**counts, **speed, "time": round(time.time(), 1)})
+        return speed
+
+    def _append(self, name: str, line: dict[str, Any]) -> None:
+        with open(self.run / name, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log.jsonl, up to the one at which a killed run was cut off; none where there is no log."""
+    """The lines of a log, up to the one at which a killed run was cut off; none where there is no log."""
     lines: list[dict[str, Any]] = []
-    for text in path.read_text().splitlines() if path.exists() else []:
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
         try:
             lines.append(json.loads(text))
         except ValueError:
@@ -63,18 +85,34 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def best_line(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The log line of the best checkpoint so far: that of the smallest `score`, the first of equal ones."""
+    measured = [line for line in lines if line.get("score") is not None]
+    return min(measured, key=lambda line: line["score"]) if measured else None
+
+
+class StopFlag:
+    """The number of the signal that asked the run to stop, 0 before."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+
 @contextmanager
-def interrupt_flag() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, instead of breaking into the step at hand; a second one breaks in."""
-    flag = threading.Event()
+def stop_flag() -> Iterator[StopFlag]:
+    """A flag that Ctrl-C or SIGTERM raises, instead of breaking into the step at hand; a second one breaks in.
+
+    Under torchrun, which passes on what the terminal has sent already, a second one does nothing.
+    """
+    flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if flag.is_set():
-            raise KeyboardInterrupt
-        flag.set()
+        if flag.signal and not processes.started_by_torchrun():
+            stop_by(number)
+        flag.signal = flag.signal or number
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -82,3 +120,10 @@ def interrupt_flag() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stop_by(number: int) -> None:
+    """End as the signal asks: KeyboardInterrupt (exit code 130), for SIGTERM SystemExit with 143."""
+    if number == signal.SIGTERM:
+        raise SystemExit(128 + number)
+    raise KeyboardInterrupt

@@ -1,35 +1,34 @@
-"""Training: read a batch, run the phases, average the weights, write down how it goes."""
+"""Training: read a batch, run the phases, average the weights.
+
+With several processes each works on its parts of every batch. All hold the same weights and counters and decide
+everything together.
+"""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
+from smoothvid import processes
 from smoothvid.batch import to_batch
 from smoothvid.data.dataset import VideoDataset
-from smoothvid.data.frame_times import draw_clip
-from smoothvid.data.loader import BatchReader, ClipSettings, batches
-from smoothvid.errors import ConfigError
+from smoothvid.data.loader import BatchReader, ClipSettings, Part, batches
+from smoothvid.errors import ConfigError, DataError, TrainingError
 from smoothvid.models import get_family
-from smoothvid.nn.augment import AdaController, augment
+from smoothvid.nn.augment import AdaController
+from smoothvid.nn.running_means import forget_means, settle_means
 from smoothvid.run_config import PhaseName, RunConfig
-from smoothvid.sampling.model import ModelFacts, VideoModel
-from smoothvid.settings import to_dict
-from smoothvid.training.checkpoint import save_checkpoint
+from smoothvid.training.batch_parts import BatchGpu, check_size, largest_that_fits, part_sizes
 from smoothvid.training.ema import ema_decay, update_ema
-from smoothvid.training.journal import RunLog, Tick, interrupt_flag
+from smoothvid.training.journal import Tick, stop_by, stop_flag
 from smoothvid.training.optim import build_optimizers
-from smoothvid.training.preview import write_previews
-from smoothvid.training.randomness import generator_for
-from smoothvid.training.step import TrainingStep, optimize
+from smoothvid.training.record import Recorder
+from smoothvid.training.step import Draws, StepPart, find_gradients, mean_report, optimize
 
-PREVIEW_VIDEOS = 9
-PREVIEW_FRAMES = 48
+MOST_SKIPPED = 50  # steps in a row
 
 
 @dataclass
@@ -43,7 +42,13 @@ class Progress:
 
 
 class Training:
-    """One run: networks, optimizers, counters. `run` goes on until the length that the settings ask for."""
+    """One run: networks, optimizers, counters. `run` goes on until the length that the settings ask for.
+
+    Args:
+        batch_gpu: videos that pass through the networks at once in one process: "auto" for as many as the card holds,
+            None for its whole share. Smaller parts give the same result, in less memory and more time.
+        tensorboard: write TensorBoard events, too.
+    """
 
     def __init__(
         self,
@@ -54,17 +59,23 @@ class Training:
         seed: int = 0,
         device: torch.device | None = None,
         workers: int = 0,
+        batch_gpu: BatchGpu = None,
+        tensorboard: bool = False,
     ) -> None:
         self.run_folder, self.dataset, self.config, self.phase_name = run, dataset, config, phase
         self.settings, self.seed, self.workers = config.phase(phase), seed, workers
-        self.device = device or torch.device("cpu")
+        self.device, self.tensorboard = device or torch.device("cpu"), tensorboard
         self.family = get_family(config.family)
+        self.phases = self.family.phases(self.settings.r1_interval)
         theirs, ours = dataset.resolution, config.model.resolution
         if theirs != ours:
             raise ConfigError(
                 f"{dataset.path} has {theirs}×{theirs} frames, the model makes {ours}×{ours}; "
                 f"prepare with --resolution {ours} or pass --set model.resolution={theirs}"
             )
+        self.sizes = part_sizes(self.settings.batch, lambda count: self.family.compared(config.model, count))
+        self.batch_gpu = check_size(self.sizes, batch_gpu) if isinstance(batch_gpu, int) else batch_gpu
+        self.reader = self._reader(self.batch_gpu if isinstance(self.batch_gpu, int) else self.sizes[0])
         torch.manual_seed(seed)
         c_dim = dataset.label_dim
         self.generator = self.family.build_generator(config.model, c_dim, phase == "pretrain").to(self.device)
@@ -74,18 +85,17 @@ class Training:
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimizers = build_optimizers(self.generator, self.discriminator, self.settings)
         self.ada = AdaController(self.settings.augment_target, self.settings.augment_kimg)
-        s = self.settings
-        self.reader = BatchReader(dataset, ClipSettings(s.batch, s.num_frames, s.spans, s.chunk, s.mirror, seed))
-        self.step_number = 0
-        self._augment_draws = 0
+        self.step_number = self.seen_clips = self.seen_frames = 0
+        self.tick, self.skipped = Tick(), 0
 
     @property
-    def seen_clips(self) -> int:
-        return self.step_number * self.settings.batch
+    def frames_a_step(self) -> int:
+        return self.settings.batch * self.settings.num_frames
 
     @property
-    def total_steps(self) -> int:
-        return max(1, round(self.settings.kimg * 1000 / (self.settings.batch * self.settings.num_frames)))
+    def total_frames(self) -> int:
+        """Real frames to be shown, in whole steps."""
+        return max(1, round(self.settings.kimg * 1000 / self.frames_a_step)) * self.frames_a_step
 
     def state(self) -> dict[str, Any]:
         """All it takes to go on beside the averaged generator, which has its own file, as plain tensors and numbers."""
@@ -94,108 +104,141 @@ class Training:
             "seed": self.seed,
             "step": self.step_number,
             "seen_clips": self.seen_clips,
+            "seen_frames": self.seen_frames,
             "data": self.dataset.fingerprint(),
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "ada": self.ada.state_dict(),
+            "tick": dict(self.tick.sums),
+            "skipped": self.skipped,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state that `load_state` read."""
-        for name in ("phase", "seed"):
-            if state[name] != getattr(self, "phase_name" if name == "phase" else name):
-                raise ConfigError(f"this run was made with {name} {state[name]}; continue it with the same")
-        if state["data"] != self.dataset.fingerprint():
-            raise ConfigError(
-                f"{self.dataset.path} is not the dataset that this run was trained on; use --init instead"
-            )
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
+            rates = [
+                {key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups
+            ]
             optimizer.load_state_dict(state["optimizers"][name])
+            for group, ours in zip(optimizer.param_groups, rates, strict=True):
+                group.update(ours)  # the settings' rates, should they have been changed
         self.ada.load_state_dict(state["ada"])
-        self.step_number = state["step"]
+        self.step_number, self.seen_clips, self.seen_frames = state["step"], state["seen_clips"], state["seen_frames"]
+        self.tick, self.skipped = Tick(state["tick"]), state["skipped"]
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> None:
-        """Train to the end of the settings' length.
+        """Train to the end of the settings' length; writes log, previews, checkpoints and the report.
 
-        Writes log.jsonl, previews and checkpoints. On an interrupt (Ctrl-C, SIGTERM) the step at hand is finished and
-        a checkpoint written before KeyboardInterrupt goes on upwards.
+        On Ctrl-C or SIGTERM, and when data cannot be read, the step at hand is finished and a checkpoint written before
+        KeyboardInterrupt, SystemExit (143) or DataError goes on upwards.
+
+        Raises:
+            DataError: frames cannot be read. CheckpointError: files cannot be written. TrainingError: gradients are not
+                finite. PeerLostError: another process has ended.
         """
-        log = RunLog(self.run_folder / "log.jsonl", self.step_number)
-        frames_a_step = self.settings.batch * self.settings.num_frames
-        steps_a_tick = max(1, round(self.settings.tick_kimg * 1000 / frames_a_step))
-        tick = Tick()
-        stream = batches(self.reader, self.step_number, self.workers)
-        with interrupt_flag() as interrupted:
-            while self.step_number < self.total_steps and not interrupted.is_set():
-                tick.add(self.step(*next(stream)))
-                last = self.step_number == self.total_steps
+        if self.batch_gpu == "auto":
+            self.reader = self._reader(largest_that_fits(self.sizes, self._rehearse, self.device))
+        s, numbers, skipped_in_a_row = self.settings, dict[str, float](), 0
+        steps_a_tick = max(1, round(s.tick_kimg * 1000 / self.frames_a_step))
+        recorder = Recorder(self, self.tensorboard)
+        stream = batches(self.reader, self.step_number, self.workers, pin=self.device.type == "cuda")
+        with stop_flag() as flag:
+            while self.seen_frames < self.total_frames:
+                batch, trouble = _next(stream)
+                signal, failed = processes.highest(flag.signal, int(trouble is not None))
+                if signal or failed:
+                    recorder.checkpoint()
+                    if failed:
+                        what = trouble or "Another process cannot read its data."
+                        raise DataError(f"{what} The run is saved at {self.seen_clips} clips; --resume goes on.")
+                    stop_by(signal)
+                left_out = self.step(batch)
+                skipped_in_a_row = skipped_in_a_row + 1 if left_out else 0
+                last = self.seen_frames >= self.total_frames
                 if self.step_number % steps_a_tick == 0 or last:
-                    numbers = tick.close(self.settings.batch)
-                    numbers["augment_p"] = self.ada.p
-                    log.write({"step": self.step_number, "seen_clips": self.seen_clips, **numbers})
-                if self.step_number % (steps_a_tick * self.settings.snapshot_ticks) == 0 or last:
-                    self.snapshot()
+                    numbers = recorder.tick(last or self.step_number % (steps_a_tick * s.snapshot_ticks) == 0)
+                if left_out and (s.on_nan == "stop" or skipped_in_a_row == MOST_SKIPPED):
+                    recorder.checkpoint()
+                    raise TrainingError(
+                        f"step {self.step_number}: gradients of {', '.join(left_out)} are not finite. That update was "
+                        f"left out and the run saved at {self.seen_clips} clips. Go on with a lower rate (--resume "
+                        f"--set {self.phase_name}.lr_g=... --accept {self.phase_name}.lr_g), or leave such updates out "
+                        "(--resume --on-nan skip)."
+                    )
                 if on_progress is not None:
-                    total = self.total_steps * frames_a_step
-                    on_progress(Progress(self.step_number * frames_a_step, total, self.seen_clips, tick.last))
-            if interrupted.is_set():
-                self.snapshot()
-                raise KeyboardInterrupt
+                    on_progress(Progress(self.seen_frames, self.total_frames, self.seen_clips, numbers))
+        recorder.close()
 
-    def step(self, frames: Tensor, times: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """One training step on a batch as the loader gives it; returns losses and other numbers by name."""
-        s = self.settings
-        real = to_batch(frames, times, labels, self.device)
-        step = TrainingStep(
-            self.generator, self.discriminator, real, self.augment, self.draw_times, s, (self.seed, self.step_number)
-        )
-        self._augment_draws = 0
-        for phase in self.family.phases(s.r1_interval):
-            if self.step_number % phase.interval == 0:
-                step.report[f"loss_{phase.name}"] = optimize(phase, step, self.optimizers[phase.network])
+    def step(self, batch: list[Part]) -> list[str]:
+        """One training step on this process's parts of a batch, as the loader gives them.
+
+        Returns the phases whose update was left out because its gradients are not finite.
+        """
+        s, parts = self.settings, self.parts(batch)
+        due = [phase for phase in self.phases if self.step_number % phase.interval == 0]
+        bf16 = s.precision == "bf16"
+        left_out = [phase.name for phase in due if not optimize(phase, parts, self.optimizers[phase.network], bf16)]
+        settle_means(self.generator, processes.average)
         self.step_number += 1
-        decay = ema_decay(
-            s.batch, s.batch * 10 / 32 if s.ema_kimg is None else s.ema_kimg, s.ema_rampup, self.seen_clips
-        )
-        update_ema(self.average, self.generator, decay)
+        self.seen_clips += s.batch
+        self.seen_frames += self.frames_a_step
+        half_life = s.batch * 10 / 32 if s.ema_kimg is None else s.ema_kimg
+        update_ema(self.average, self.generator, ema_decay(s.batch, half_life, s.ema_rampup, self.seen_clips))
+        report = mean_report(parts)
         if s.augment == "ada":
-            self.ada.update(step.report["real_sign"], s.batch)
-        return step.report
+            self.ada.update(report["real_sign"], s.batch)
+        self.tick.add(report)
+        self.skipped += len(left_out)
+        return left_out
 
-    def augment(self, videos: Tensor) -> Tensor:
-        """Augment videos [B, T, C, H, W] with the present strength."""
-        if self.settings.augment == "none" or self.ada.p == 0:
-            return videos
-        self._augment_draws += 1
-        random = generator_for(self.seed, self.step_number, "augment", self._augment_draws)
-        return augment(videos, self.ada.p, random, self.settings.augment_share_video)
-
-    def draw_times(self, purpose: str) -> Tensor:
-        """Times [B, T] as the data's are distributed."""
-        s = self.settings
-        key = int(generator_for(self.seed, self.step_number, "times", purpose).initial_seed())
-        rng = np.random.Generator(np.random.Philox(key=key))
-        lengths = [
-            self.dataset.videos[i].num_frames for i in rng.choice(self.reader.usable, s.batch, p=self.reader.weights)
+    def parts(self, batch: list[Part]) -> list[StepPart]:
+        """This process's parts of the present step."""
+        draws = Draws(self.seed, self.step_number, self.reader, self.generator)
+        networks = self.generator, self.discriminator
+        return [
+            StepPart(*networks, to_batch(*data, self.device), draws, self.ada.p, self.settings, part, self.reader.of)
+            for part, data in zip(self.reader.parts, batch, strict=True)
         ]
-        return torch.from_numpy(np.stack([draw_clip(rng, n, s.num_frames, s.spans, s.chunk)[1] for n in lengths]))
 
-    def snapshot(self) -> None:
-        """Write a checkpoint and the previews that go with it."""
-        facts = ModelFacts(
-            family=self.config.family,
-            config=to_dict(self.config.model),
-            resolution=self.dataset.resolution,
-            fps=self.dataset.fps,
-            seen_clips=self.seen_clips,
-            label_names=tuple(self.dataset.label_names),
-        )
-        save_checkpoint(self.run_folder, self.average, facts, self.state(), self.settings.keep_checkpoints)
-        model = VideoModel(copy.deepcopy(self.average), self.config.model, facts, self.device)
-        frames = 1 if self.phase_name == "pretrain" else PREVIEW_FRAMES
-        videos = model.sample(range(PREVIEW_VIDEOS), frames)
-        write_previews(videos, self.run_folder / "previews", f"{self.seen_clips:09d}", self.dataset.fps)
+    def close_tick(self) -> dict[str, float]:
+        """The means of the steps since the last call, with augment_p, and how many updates were skipped, if any."""
+        numbers = {**self.tick.close(), "augment_p": self.ada.p}
+        if self.skipped:
+            numbers["skipped"] = self.skipped
+        self.skipped = 0
+        return numbers
+
+    def _reader(self, size: int) -> BatchReader:
+        """A reader of this process's share of each batch, in parts of `size` videos."""
+        s = self.settings
+        clips = ClipSettings(s.batch, s.num_frames, s.spans, s.chunk, s.mirror, self.seed)
+        return BatchReader(self.dataset, clips, processes.share(range(s.batch // size)), s.batch // size)
+
+    def _rehearse(self, size: int) -> None:
+        """Find the gradients of all phases for one part of this size, with room for the optimizers; nothing changes."""
+        self.reader = self._reader(size)
+        weights = sum(parameter.numel() for group in self.optimizers.values() for parameter in _trained(group))
+        room = torch.empty(3 * weights, device=self.device)
+        try:
+            for phase in self.phases:
+                find_gradients(phase, self.parts(self.reader[self.step_number])[:1], self.settings.precision == "bf16")
+        finally:
+            del room
+            forget_means(self.generator)
+            for optimizer in self.optimizers.values():
+                optimizer.zero_grad(set_to_none=True)
+
+
+def _trained(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _next(stream: Iterator[list[Part]]) -> tuple[list[Part], DataError | None]:
+    try:
+        return next(stream), None
+    except DataError as error:
+        return [], error

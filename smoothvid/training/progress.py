@@ -30,8 +30,7 @@ def no_bars(
 
 def run_shown(training: Training, bars: Bars) -> None:
     """Run a training to its end under a bar in thousands of real frames."""
-    frames_a_step = training.settings.batch * training.settings.num_frames
-    total, seen = training.total_steps * frames_a_step, training.step_number * frames_a_step
+    total, seen = training.total_frames, training.seen_frames
     with bars(training.phase_name, total / 1000, "kimg", seen / 1000) as advance:
 
         def on_progress(progress: Progress) -> None:

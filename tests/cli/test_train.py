@@ -91,7 +91,7 @@ def test_dry_run_shows_settings_that_config_reads(smoothvid: Run, dataset: Path,
         (["--preset", "stylesv-64"], "has 32×32 frames, the model makes 64×64"),
         (["--set", "train.bach=2"], "train.bach: no such setting; did you mean batch?"),
         (["--model", "stylesw"], "model family 'stylesw' does not exist"),
-        (["--resume"], "no run here"),
+        (["--batch-gpu", "3"], "--batch-gpu 3: the batch can be cut into parts of"),
         (["--init", "nowhere"], "--init nowhere: no run or checkpoint folder"),
     ],
 )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from smoothvid.models.stylesv.config import GeneratorConfig, MotionConfig, StyleSVConfig
 from smoothvid.models.stylesv.generator import Generator
 from smoothvid.nn.alias_free import FilteredLReLU
+from smoothvid.nn.running_means import settle_means
 
 RESOLUTION = 32
 EDGE = 8  # pixels at each border that are not compared: the other picture may not show them
@@ -35,7 +36,7 @@ class Renderer:
 
     def __init__(self, seed: int, plain: bool = False) -> None:
         torch.manual_seed(seed)
-        # With a decay of 0 one pass sets every layer's magnitude to that of the input it gets.
+        # With a decay of 0 a pass sets every layer's magnitude to that of the input it got.
         sizes = GeneratorConfig(z_dim=16, w_dim=16, num_layers=6, channel_max=32, magnitude_decay=0.0)
         self.generator = Generator(
             StyleSVConfig(resolution=RESOLUTION, motion=MotionConfig(z_dim=16, fourier_dim=8), generator=sizes)
@@ -46,7 +47,9 @@ class Renderer:
                 assert isinstance(layer.activate, FilteredLReLU)
                 layer.activate = PlainLReLU(layer.activate)
         self.scale = 1.0
-        images = self.render(0, 0, settle=True)
+        for _ in range(sizes.num_layers + 2):  # a layer is right one pass after the one before it
+            images = self.render(0, 0, settle=True)
+            settle_means(self.generator)
         self.scale = 0.5 / float(images.std((2, 3)).mean())  # so that errors of both kinds of network weigh alike
 
     @torch.no_grad()

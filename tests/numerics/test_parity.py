@@ -90,6 +90,7 @@ def record_outputs(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.usefixtures("means_at_once")
 def test_generator(name: str) -> None:
     variant = Variant(name)
     generator = build_generator(variant)

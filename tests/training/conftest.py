@@ -9,7 +9,7 @@ import torch
 
 from smoothvid.data.dataset import open_dataset
 from smoothvid.run_config import PhaseName
-from smoothvid.training import loop
+from smoothvid.training import record
 from smoothvid.training.loop import Training
 
 NewTraining = Callable[..., Training]
@@ -22,8 +22,8 @@ def one_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def small_previews(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "PREVIEW_VIDEOS", 2)
-    monkeypatch.setattr(loop, "PREVIEW_FRAMES", 8)
+    monkeypatch.setattr(record, "PREVIEW_VIDEOS", 2)
+    monkeypatch.setattr(record, "PREVIEW_FRAMES", 8)
 
 
 @pytest.fixture

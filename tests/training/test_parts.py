@@ -14,7 +14,7 @@ from smoothvid.errors import ConfigError
 from smoothvid.models.family import Phase
 from smoothvid.run_config import TrainingConfig, resolve
 from smoothvid.training.ema import ema_decay, update_ema
-from smoothvid.training.journal import RunLog, Tick
+from smoothvid.training.journal import RunLog, Tick, read_log
 from smoothvid.training.optim import build_optimizers
 from smoothvid.training.step import optimize
 
@@ -48,55 +48,66 @@ def test_the_lazy_penalty_rescales_the_discriminator_alone() -> None:
     assert (group["lr"], *group["betas"]) == pytest.approx((0.2 * 4 / 5, 0.5 ** (4 / 5), 0.9 ** (4 / 5)))
 
 
-def one_phase(loss: Any, interval: int = 1) -> tuple[SimpleNamespace, Tensor]:
-    """Optimize the generator, one number, by plain gradient descent with rate 1, from 0."""
-    step = SimpleNamespace(generator=nn.Linear(1, 1, bias=False), discriminator=nn.Linear(1, 1, bias=False))
-    nn.init.zeros_(step.generator.weight)
-    optimizer = torch.optim.SGD(step.generator.parameters(), lr=1.0)
-    value = optimize(Phase("name", "generator", loss, interval), step, optimizer)  # type: ignore[arg-type]
-    return step, value
+def one_phase(loss: Any, interval: int = 1, of: int = 1) -> tuple[SimpleNamespace, bool]:
+    """Optimize the generator, one number, by gradient descent with rate 1, from 0: its last part, whether it moved."""
+    networks = {"generator": nn.Linear(1, 1, bias=False), "discriminator": nn.Linear(1, 1, bias=False)}
+    nn.init.zeros_(networks["generator"].weight)
+    real = SimpleNamespace(frames=torch.zeros(1))
+    parts: Any = [SimpleNamespace(**networks, real=real, report={}, part=part, of=of) for part in range(of)]
+    optimizer = torch.optim.SGD(networks["generator"].parameters(), lr=1.0)
+    return parts[-1], optimize(Phase("name", "generator", loss, interval), parts, optimizer)
 
 
 def test_a_phase_moves_its_own_network_and_leaves_no_gradient_elsewhere() -> None:
     def loss(step: Any) -> Tensor:
         return (step.generator.weight * 3 + step.discriminator.weight * 5).expand(2, 1)
 
-    step, value = one_phase(loss, interval=4)
-    assert step.generator.weight.item() == -12  # gradient 3, four times as heavy for coming every fourth step
+    step, moved = one_phase(loss, interval=4)
+    assert moved and step.generator.weight.item() == -12  # gradient 3, four times as heavy for coming every fourth step
     assert step.discriminator.weight.grad is None
+    value = step.report["loss_name"]
     assert value.item() == pytest.approx(5 * step.discriminator.weight.item()) and not value.requires_grad
 
 
-@pytest.mark.parametrize("bad, moved", [(math.nan, 0.0), (math.inf, -1e5), (-math.inf, 1e5)])
-def test_gradients_that_are_no_numbers_are_tamed(bad: float, moved: float) -> None:
-    step, _ = one_phase(lambda step: step.generator.weight * bad)
-    assert step.generator.weight.item() == pytest.approx(moved)
+def test_parts_give_the_mean_gradient() -> None:
+    step, _ = one_phase(lambda step: step.generator.weight * (3.0, 5.0, 10.0)[step.part], of=3)
+    assert step.generator.weight.item() == pytest.approx(-6)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_gradients_that_are_not_finite_are_left_out(bad: float) -> None:
+    step, moved = one_phase(lambda step: step.generator.weight * bad)
+    assert not moved and step.generator.weight.item() == 0
 
 
 def test_a_tick_is_the_mean_of_its_steps() -> None:
     tick = Tick()
-    for value in (1.0, 2.0, 6.0):
-        tick.add({"loss": torch.tensor(value, requires_grad=True)})
-    tick.add({"rare": torch.tensor(4.0)})
-    numbers = tick.close(batch=2)
-    assert numbers["loss"] == 3.0 and numbers["rare"] == 4.0 and numbers["clips_per_second"] > 0
-    tick.add({"loss": torch.tensor(7.0)})
-    assert tick.close(batch=2)["loss"] == 7.0
+    for value in (1.0, 2.0, 6.0, math.nan, math.inf):
+        tick.add({"loss": value})
+    tick.add({"rare": 4.0})
+    assert Tick(tick.sums).close() == {"loss": 3.0, "rare": 4.0}  # a tick that was broken off goes on
+    assert tick.close() == {"loss": 3.0, "rare": 4.0}
+    tick.add({"loss": 7.0})
+    assert tick.close() == {"loss": 7.0}
 
 
 def test_a_log_goes_on_where_the_run_does(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    log = RunLog(path, 0)
+    log = RunLog(tmp_path, 0)
     for step in (2, 4, 6):
         log.write({"step": step})
+        speed = log.write_speed({"step": step, "seen_clips": 8 * step}, 16, 0.5)
+        assert speed["clips_per_second"] > 0 and speed["peak_memory_gb"] == 0.5
     with open(path, "a") as file:
         file.write('{"step": 8, "lo')  # killed while writing
-    RunLog(path, 4).write({"step": 6, "again": True})
+    RunLog(tmp_path, 4).write({"step": 6, "again": True})
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
         {"step": 2},
         {"step": 4},
         {"step": 6, "again": True},
     ]
+    assert [line["step"] for line in read_log(tmp_path / "speed.jsonl")] == [2, 4]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["log.jsonl", "speed.jsonl"]
 
 
 @pytest.mark.parametrize(

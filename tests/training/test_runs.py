@@ -15,6 +15,7 @@ from torch import Tensor
 from smoothvid.errors import ConfigError
 from smoothvid.sampling.model import load_model
 from smoothvid.training.checkpoint import newest_state
+from smoothvid.training.journal import read_log
 from smoothvid.training.loop import Progress, Training
 from smoothvid.training.run import RunRequest, prepare_run, train
 
@@ -84,7 +85,12 @@ def test_what_a_run_leaves_behind(request_for: Any) -> None:
     assert [line["seen_clips"] for line in lines] == [4, 8, 10]
     for line in lines[:2]:
         assert {"loss_generator", "loss_discriminator", "loss_r1", "real_sign", "augment_p"} <= line.keys()
-        assert line["clips_per_second"] > 0 and all(value == value for value in line.values())
+        assert all(value == value for value in line.values())
+    speed = read_log(run / "speed.jsonl")
+    assert [line["step"] for line in speed] == [2, 4, 5] and all(line["clips_per_second"] > 0 for line in speed)
+    distances = [lines[2][name] for name in ("rfid", "rfid_diff", "rfvd_8f")]  # the videos are too few for 16 frames
+    assert lines[2]["score"] == pytest.approx(sum(distances) / 3, abs=1e-4)
+    assert 0 < lines[2]["diversity"] < 10 and (run / "report.html").is_file()
 
     with av.open(str(run / "previews" / "000000010.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 8
@@ -99,16 +105,17 @@ def test_what_a_run_leaves_behind(request_for: Any) -> None:
     assert json.loads((run / "config.json").read_text())["phase"] == "train"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_finishes_the_step_and_saves(request_for: Any, number: int) -> None:
+@pytest.mark.parametrize("number, ending", [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_an_interrupt_finishes_the_step_and_saves(request_for: Any, number: int, ending: type[BaseException]) -> None:
     before = signal.getsignal(number)
 
     def stop(progress: Progress) -> None:
         if progress.seen_clips == 4:
             os.kill(os.getpid(), number)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(ending) as caught:
         train(request_for("run", 50), stop)
+    assert ending is KeyboardInterrupt or caught.value.code == 143
     folder, state = newest_state(request_for("run", 50).out)
     assert state["step"] == 2 and folder.name == "000000004"
     assert signal.getsignal(number) == before

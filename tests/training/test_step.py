@@ -6,20 +6,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from smoothvid.batch import to_batch
 from smoothvid.models.stylesv import losses
 from smoothvid.training.loop import Training
-from smoothvid.training.step import TrainingStep, optimize
+from smoothvid.training.step import Draws, StepPart, optimize
 
 
-def run_steps(training: Training, count: int) -> list[dict[str, Tensor]]:
-    return [training.step(*training.reader[training.step_number]) for _ in range(count)]
+def run_steps(training: Training, count: int) -> list[dict[str, float]]:
+    reports = []
+    for _ in range(count):
+        assert training.step(training.reader[training.step_number]) == []
+        reports.append(training.tick.close())
+    return reports
 
 
-def one_step(training: Training) -> TrainingStep:
-    real = to_batch(*training.reader[0], torch.device("cpu"))
-    networks = training.generator, training.discriminator
-    return TrainingStep(*networks, real, training.augment, training.draw_times, training.settings, (0, 0))
+def one_step(training: Training) -> StepPart:
+    (part,) = training.parts(training.reader[0])
+    return part
 
 
 def test_truncation_pulls_to_the_mean_of_the_styles(new_training: Any) -> None:
@@ -50,14 +52,14 @@ def test_phases_do_not_reach_into_each_other(new_training: Any, share: bool) -> 
     training.generator.register_forward_hook(lambda module, inputs, output: calls.append(output))
     generator, discriminator, r1 = losses.phases(r1_interval=2)
     judge_before = [parameter.clone() for parameter in training.discriminator.parameters()]
-    optimize(generator, step, training.optimizers["generator"])
+    optimize(generator, [step], training.optimizers["generator"])
     assert all(parameter.grad is None for parameter in training.discriminator.parameters())
     assert all(map(torch.equal, judge_before, training.discriminator.parameters()))
     kept = {name: parameter.clone() for name, parameter in training.generator.named_parameters()}
     gradients = {name: parameter.grad for name, parameter in training.generator.named_parameters()}
     assert any(gradient is not None and gradient.any() for gradient in gradients.values())
     for phase in (discriminator, r1):
-        optimize(phase, step, training.optimizers["discriminator"])
+        optimize(phase, [step], training.optimizers["discriminator"])
         assert any(
             not torch.equal(*pair) for pair in zip(judge_before, training.discriminator.parameters(), strict=True)
         )
@@ -84,14 +86,17 @@ def test_running_means_move_once_a_step(new_training: Any) -> None:
 def test_the_penalty_comes_at_its_interval(new_training: Any) -> None:
     reports = run_steps(new_training({"train": {"r1_interval": 3}}), 5)
     assert ["loss_r1" in report for report in reports] == [True, False, False, True, False]
-    assert all(not value.requires_grad for report in reports for value in report.values())
 
 
 def test_times_are_drawn_for_each_purpose_and_step(new_training: Any) -> None:
     training = new_training({"train": {"batch": 16}})
-    for_generator, for_discriminator = training.draw_times("generator"), training.draw_times("discriminator")
-    assert for_generator.shape == (16, 3) and for_generator.dtype == torch.float64
-    assert not torch.equal(for_generator, for_discriminator)
-    assert torch.equal(for_generator, training.draw_times("generator"))
-    training.step_number = 1
-    assert not torch.equal(for_generator, training.draw_times("generator"))
+
+    def draw(step: int, purpose: str) -> Tensor:
+        times, labels = Draws(0, step, training.reader, training.generator).times_and_labels(purpose)
+        assert times.shape == (16, 3) and times.dtype == torch.float64
+        assert labels.shape == (16, 2) and torch.equal(labels.sum(1), torch.ones(16))
+        return times
+
+    assert not torch.equal(draw(0, "generator"), draw(0, "discriminator"))
+    assert torch.equal(draw(0, "generator"), draw(0, "generator"))
+    assert not torch.equal(draw(0, "generator"), draw(1, "generator"))

@@ -19,9 +19,10 @@ MOST_BESIDE = 5  # in a row
 Points = Sequence[tuple[float, float]]
 
 
-def page(title: str, body: str) -> str:
-    """A whole HTML document."""
+def page(title: str, body: str, refresh: int | None = None) -> str:
+    """A whole HTML document, which reloads itself every `refresh` seconds if wished."""
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += "" if refresh is None else f'<meta http-equiv="refresh" content="{refresh}">'
     head += f"<title>{escape(title)}</title><style>\n{STYLE}</style>"
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body><main>\n{body}\n</main></body>\n</html>\n'
 
@@ -33,6 +34,11 @@ def section(title: str, text: str, *parts: str) -> str:
 def row(*parts: str) -> str:
     """Parts side by side, below each other where the window is narrow."""
     return f'<div class="row">{"".join(parts)}</div>'
+
+
+def cards(*parts: str, least: int = 250) -> str:
+    """Parts of one width, at least so many pixels, however many there are; below each other where that is too much."""
+    return f'<div class="row cards" style="--least:{least}px">{"".join(parts)}</div>'
 
 
 def beside(*parts: str) -> str:
@@ -47,41 +53,55 @@ def stack(*parts: str) -> str:
     return f'<div class="stack">{"".join(parts)}</div>'
 
 
-def video(path: Path, title: str, text: str = "", colour: int | None = None) -> str:
-    """A silent video that plays in a loop by itself; `colour` is the number of its curves, shown beside the title."""
-    data = base64.b64encode(path.read_bytes()).decode()
+def video(content: Path | bytes, title: str, text: str = "", colour: int | None = None) -> str:
+    """A silent MP4 that plays in a loop by itself; `colour` is the number of its curves, shown beside the title."""
+    data = base64.b64encode(content.read_bytes() if isinstance(content, Path) else content).decode()
     tag = f'<video autoplay loop muted playsinline src="data:video/mp4;base64,{data}"></video>'
     return _figure(tag, title, text, colour)
 
 
 def picture(
-    image: Image.Image | Path, title: str, text: str = "", pixels: bool = False, colour: int | None = None
+    image: Image.Image | Path,
+    title: str,
+    text: str = "",
+    pixels: bool = False,
+    colour: int | None = None,
+    lossy: bool = False,
 ) -> str:
-    """A picture; with `pixels` every pixel stays a sharp square when it is enlarged."""
+    """A picture; with `pixels` every pixel stays a sharp square when it is enlarged.
+
+    lossy: as JPEG, a tenth of the size; for an Image that is not small.
+    """
+    form = "jpeg" if lossy else "png"
     if isinstance(image, Path):
         content = image.read_bytes()
     else:
         buffer = io.BytesIO()
-        image.save(buffer, "png", optimize=True)
+        image.save(buffer, form, optimize=True, **({"quality": 88} if lossy else {}))
         content = buffer.getvalue()
     kind = ' class="pixels"' if pixels else ""
-    tag = f'<img{kind} alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
+    tag = f'<img{kind} alt="{escape(title)}" src="data:image/{form};base64,{base64.b64encode(content).decode()}">'
     return _figure(tag, title, text, colour)
 
 
 def chart(
-    title: str, lines: Mapping[str, Points], limits: tuple[float, float] | None = None, first_colour: int = 1
+    title: str,
+    lines: Mapping[str, Points],
+    limits: tuple[float, float] | None = None,
+    first_colour: int = 1,
+    across: tuple[float, float] | None = None,
 ) -> str:
     """A card with a curve for each entry that has two points; nothing where none has.
 
     limits: lowest and highest value shown; None goes from 0, or less if need be, to the highest.
     first_colour: of the first entry, 0 for real data; an entry without a curve keeps its colour from the others.
+    across: the points' first values at the left and the right edge; None goes from the least to the highest.
     """
     numbered = enumerate(lines.items(), first_colour)
     drawn = {name: (_cycle(number), points) for number, (name, points) in numbered if len(points) > 1}
     if not drawn:
         return ""
-    xs = [x for _, points in drawn.values() for x, _ in points]
+    xs = across or [x for _, points in drawn.values() for x, _ in points]
     ys = [y for _, points in drawn.values() for _, y in points]
     bottom, top = limits or (min(0.0, *ys), max(*ys, 1e-6))
 
@@ -128,6 +148,11 @@ def timeline(seconds: Mapping[str, float]) -> str:
     return f'<div class="timeline">{"".join(pieces)}</div>' + legend({n: duration(s) for n, s in seconds.items()})
 
 
+def progress(share: float) -> str:
+    """How much is done, 0 to 1, as a strip."""
+    return f'<div class="progress"><i style="width:{100 * min(max(share, 0.0), 1.0):.1f}%"></i></div>'
+
+
 def table(columns: Sequence[str], rows: Mapping[str, Sequence[float | None]], ours: Sequence[str] = ()) -> str:
     """Numbers in rows by name; the rows named in `ours` stand out."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
@@ -162,9 +187,14 @@ def code(lines: Sequence[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """12 s, or 3 min 20 s."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}\u00a0min {rest}\u00a0s" if minutes else f"{rest}\u00a0s"
+    """12 s, 3 min 20 s, 5 h 12 min, or 4 d 7 h."""
+    parts: list[str] = []
+    rest = round(seconds)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count or parts or unit == "s":
+            parts.append(f"{count}\u00a0{unit}")
+    return " ".join(parts[:2])
 
 
 def _figure(tag: str, title: str, text: str, colour: int | None = None) -> str:

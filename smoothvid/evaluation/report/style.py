@@ -23,6 +23,7 @@ p { max-width: 68ch; margin: 6px 0 16px; }
 p, figcaption, .soft { color: var(--soft); }
 header p { font-size: 18px; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(250px, 1fr)); gap: 22px; margin-top: 18px; }
+.cards { grid-template-columns: repeat(auto-fill, minmax(min(var(--least), 100%), 1fr)); }
 .beside { grid-template-columns: repeat(auto-fit, minmax(max(160px, 100% / var(--across) - 14px), 1fr));
   gap: 22px 14px; }
 figure { margin: 0; min-width: 0; }
@@ -32,6 +33,8 @@ figcaption { font-size: 14px; margin-top: 8px; }
 figcaption b { color: var(--ink); font-weight: 600; }
 .timeline { display: flex; gap: 3px; margin: 26px 0 8px; }
 .timeline i { display: block; height: 12px; border-radius: 3px; min-width: 3px; }
+.progress { height: 12px; border-radius: 6px; background: var(--line); margin: 26px 0 8px; overflow: hidden; }
+.progress i { display: block; height: 100%; background: var(--c1); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 14px; color: var(--soft); }
 .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 6px; }
 .legend b { color: var(--ink); font-weight: 600; }

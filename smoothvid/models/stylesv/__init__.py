@@ -5,6 +5,7 @@ from smoothvid.models.stylesv.config import StyleSVConfig
 from smoothvid.models.stylesv.discriminator import Discriminator
 from smoothvid.models.stylesv.generator import Generator
 from smoothvid.models.stylesv.losses import phases
+from smoothvid.nn.discriminator import compared
 
 FAMILY = Family(
     name="stylesv",
@@ -13,4 +14,5 @@ FAMILY = Family(
     build_discriminator=Discriminator,
     phases=phases,
     begin_video=Generator.begin_motion,
+    compared=lambda config, count: compared(count, config.discriminator.mbstd_group),
 )

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from smoothvid.models.stylesv.config import DiscriminatorConfig, StyleSVConfig
-from smoothvid.nn.discriminator import ACTIVATION_CLAMP, LogitHead, ResidualBlock
-from smoothvid.nn.linear_conv import Conv2d
+from smoothvid.nn.discriminator import FromRGB, LogitHead, ResidualBlock
 from smoothvid.nn.mapping import ConditionMapping
 
 MAX_GAP = 1024  # frames; longer gaps share the last embedding
@@ -53,7 +52,7 @@ class Discriminator(nn.Module):
         def width(resolution: int) -> int:
             return min(d.channel_base // resolution, d.channel_max)
 
-        self.from_rgb = Conv2d(3, width(config.resolution), 1, activation="lrelu", clamp=ACTIVATION_CLAMP)
+        self.from_rgb = FromRGB(width(config.resolution))
         self.blocks = nn.ModuleDict()
         # Side-by-side fusion halves each frame's channels first (StyleGAN-V), so that the joint stays affordable.
         halve = d.fusion == "concat" and num_frames > 1

@@ -20,6 +20,7 @@ from smoothvid.nn.alias_free import Band, FilteredLReLU, FourierInput, layer_ban
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.mapping import StyleMapping
 from smoothvid.nn.modulation import ModulatedConv
+from smoothvid.nn.precision import full_precision
 
 
 class SynthesisLayer(nn.Module):
@@ -61,6 +62,7 @@ class ToRGB(nn.Module):
         )
         self.bias = nn.Parameter(torch.zeros(3))
 
+    @full_precision
     def forward(self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         return (self.conv(x, w, v, update_emas) + self.bias[:, None, None]).clamp(-256, 256)
 

@@ -41,5 +41,5 @@ def phases(r1_interval: int) -> list[Phase]:
     return [
         Phase("generator", "generator", generator_main),
         Phase("discriminator", "discriminator", discriminator_main),
-        Phase("r1", "discriminator", discriminator_r1, r1_interval),
+        Phase("r1", "discriminator", discriminator_r1, r1_interval, full_precision=True),
     ]

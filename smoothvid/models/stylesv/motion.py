@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from smoothvid.models.stylesv.config import MotionConfig
 from smoothvid.nn.bspline import cubic_weights, quadratic_weights
 from smoothvid.nn.linear_conv import Linear, lrelu
+from smoothvid.nn.precision import full_precision
 
 _MEMORY = 16  # M: codes after which a deviation of speed is forgotten
 
@@ -88,6 +89,7 @@ class Motion(nn.Module):
         span = int((segments.amax(1) - first).max())
         return first, span + self._num_control + 2 * (self.config.kernel_size - 1)
 
+    @full_precision
     def forward(
         self,
         motion_z: Tensor,

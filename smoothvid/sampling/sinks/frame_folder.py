@@ -17,8 +17,7 @@ class FrameFolder(Sink):
     def __init__(self, path: Path, *, endless: bool = False) -> None:
         super().__init__(str(path))
         self._path, self._written = path, path if endless else temporary_name(path)
-        if endless:
-            _remove_frames(path)
+        _remove_frames(self._written)  # those of a run before, or what a killed process of the same number has left
         self._written.mkdir(parents=True)
 
     def _write_picture(self, picture: NDArray[np.uint8]) -> None:

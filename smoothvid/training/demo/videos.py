@@ -15,9 +15,9 @@ from smoothvid.sampling.grid import tile
 from smoothvid.sampling.model import load_model
 from smoothvid.sampling.sinks import open_sink
 from smoothvid.sampling.stream import parse_length
-from smoothvid.training.loop import PREVIEW_VIDEOS
 from smoothvid.training.preview import still
 from smoothvid.training.progress import Bars
+from smoothvid.training.record import PREVIEW_VIDEOS
 
 GRID = 3  # seeds a side
 FAR = (100_000,)  # first frames of the excerpts

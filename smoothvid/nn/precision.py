@@ -1,0 +1,36 @@
+"""What stays in float32 when a network runs under `torch.autocast` in bfloat16.
+
+Autocast turns convolutions and matrix products into bfloat16, which keeps 8 bits. Of these only the convolutions
+between feature maps take long, and only they are left to it; all the rest is marked `full_precision`.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def full_precision(function: Function) -> Function:
+    """Run a function of tensors outside autocast, its float16 and bfloat16 arguments as float32.
+
+    Without autocast it is the function itself. The device is that of the first tensor among the positional arguments.
+    """
+
+    @wraps(function)
+    def in_float32(*args: Any, **kwargs: Any) -> Any:
+        device = next(value.device.type for value in args if isinstance(value, Tensor))
+        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+            return function(*args, **kwargs)
+        with torch.autocast(device, enabled=False):
+            return function(*map(_widened, args), **{name: _widened(value) for name, value in kwargs.items()})
+
+    return cast(Function, in_float32)
+
+
+def _widened(value: Any) -> Any:
+    narrow = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+    return value.float() if narrow else value
