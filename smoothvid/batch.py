@@ -21,9 +21,14 @@ class Batch:
 
 
 def to_batch(frames: Tensor, times: Tensor, labels: Tensor, device: torch.device) -> Batch:
-    """Move uint8 frames [B, T, C, H, W] to the device, and to [-1, 1]: the one place where that happens."""
-    moved = frames.to(device, non_blocking=True).float() / 127.5 - 1
-    return Batch(moved, move_times(times, device), labels.to(device))
+    """Move uint8 frames [B, T, C, H, W] to the device, and to [-1, 1]: the one place where that happens.
+
+    Frames in any order in memory come out contiguous, in memory of their own.
+    """
+    # Only from page-locked memory does CUDA copy while this process goes on; others might read what is overwritten.
+    moved = frames.to(device, non_blocking=device.type == "cuda")
+    scaled = moved.to(torch.float32, memory_format=torch.contiguous_format) / 127.5 - 1
+    return Batch(scaled, move_times(times, device), labels.to(device))
 
 
 def move_times(times: Tensor, device: torch.device) -> Tensor:

@@ -75,7 +75,12 @@ def joined() -> Iterator[None]:
     with_cards = torch.cuda.is_available() and dist.is_nccl_available()
     if with_cards:
         torch.cuda.set_device(torch.device(local_device("cuda")))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if with_cards else "gloo", timeout=LONGEST_WAIT)
+    # Torchrun keeps its store over restarts; under a name of their own the processes do not find the addresses of those
+    # that were there before, which torch itself does not see to.
+    store, number, size = next(dist.rendezvous("env://", timeout=LONGEST_WAIT))
+    store = dist.PrefixStore(f"smoothvid/{restarts()}", store)
+    backend = "cpu:gloo,cuda:nccl" if with_cards else "gloo"
+    dist.init_process_group(backend, store=store, rank=number, world_size=size, timeout=LONGEST_WAIT)
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ import io
 import json
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -86,30 +86,33 @@ class VideoDataset:
         """Frames of all videos together."""
         return sum(video.num_frames for video in self.videos)
 
-    def read(
-        self, video: int, frames: Sequence[int], out: np.ndarray | None = None, mirror: bool = False
-    ) -> np.ndarray:
+    def read(self, video: int, frames: Sequence[int]) -> np.ndarray:
         """Decode some frames of one video.
 
         Args:
             video: index into `videos`.
             frames: T frame numbers, in any order, each in [0, num_frames).
-            out: where to write them, uint8 [T, 3, H, W]; new memory by default.
-            mirror: turn left and right around.
 
         Returns:
-            uint8 [T, 3, H, W], RGB: `out` where it was given.
+            uint8 [T, 3, H, W], RGB.
 
         Raises:
             DataError: a frame is missing, damaged, or of another size than the dataset.
         """
-        record = self.videos[video]
-        clip = np.empty((len(frames), 3, self.resolution, self.resolution), np.uint8) if out is None else out
-        for planes, frame in zip(clip, frames, strict=True):
-            if not 0 <= frame < record.num_frames:
-                raise IndexError(f"frame {frame} of video '{record.name}', which has {record.num_frames} frames")
-            self._decode(record, int(frame), planes, mirror)
+        clip = np.empty((len(frames), 3, self.resolution, self.resolution), np.uint8)
+        for planes, picture in zip(clip, self._pictures(video, frames), strict=True):
+            for plane, band in zip(planes, "RGB", strict=True):  # faster than to transpose the pixels
+                plane[...] = np.frombuffer(picture.tobytes("raw", band), np.uint8).reshape(plane.shape)
         return clip
+
+    def read_into(self, pixels: np.ndarray, video: int, frames: Sequence[int], mirror: bool = False) -> None:
+        """Decode some frames of one video to uint8 `pixels` [T, H, W, 3], the fastest way; errors as in `read`.
+
+        Args:
+            mirror: turn left and right around.
+        """
+        for out, picture in zip(pixels, self._pictures(video, frames), strict=True):
+            out[...] = np.asarray(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror else picture)
 
     def label(self, video: int) -> np.ndarray:
         """The one-hot label of a video: float32 [label_dim], all zero for a video without a label."""
@@ -129,13 +132,18 @@ class VideoDataset:
         index = {"resolution": self.resolution, "fps": self.fps, "videos": videos, "shards": digests}
         return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
 
-    def _decode(self, record: VideoRecord, frame: int, planes: np.ndarray, mirror: bool) -> None:
-        where = f"frame {frame} of video '{record.name}' in {self.path}"
-        try:
-            data = self._stores[record.shard].read(record.name, frame)
-        except (KeyError, IndexError) as error:
-            raise DataError(f"{where} is missing. Make the dataset again.") from error
-        _decode_image(data, planes, mirror, where)
+    def _pictures(self, video: int, frames: Sequence[int]) -> Iterator[Image.Image]:
+        """The decoded frames: RGB pictures of the dataset's size."""
+        record = self.videos[video]
+        for frame in frames:
+            if not 0 <= frame < record.num_frames:
+                raise IndexError(f"frame {frame} of video '{record.name}', which has {record.num_frames} frames")
+            where = f"frame {frame} of video '{record.name}' in {self.path}"
+            try:
+                data = self._stores[record.shard].read(record.name, int(frame))
+            except (KeyError, IndexError) as error:
+                raise DataError(f"{where} is missing. Make the dataset again.") from error
+            yield _decode_image(data, self.resolution, where)
 
 
 def open_dataset(path: str | Path) -> VideoDataset:
@@ -237,20 +245,16 @@ def _image_size(data: bytes, where: str) -> tuple[int, int]:
         raise DataError(f"{where}: not a readable JPEG or PNG.") from error
 
 
-def _decode_image(data: bytes, planes: np.ndarray, mirror: bool, where: str) -> None:
-    """Write a frame file's picture to uint8 [3, H, W], whose size it must have."""
-    height, width = planes.shape[1:]
+def _decode_image(data: bytes, side: int, where: str) -> Image.Image:
+    """A frame file's picture, decoded to RGB; it must be square, with this side."""
     try:
         with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
-            if image.size != (width, height):  # known from the header: nothing large is ever decoded
-                raise DataError(f"{where} is {image.width}x{image.height}, but the dataset is {width}x{height}.")
+            if image.size != (side, side):  # known from the header: nothing large is ever decoded
+                raise DataError(f"{where} is {image.width}x{image.height}, but the dataset is {side}x{side}.")
             if image.mode not in ("RGB", "RGBA", "L", "LA", "P", "1"):
                 raise DataError(f"{where} has {image.mode} pixels; 8-bit grey or colour is needed.")
-            rgb = image if image.mode == "RGB" else image.convert("RGB")
-            if mirror:
-                rgb = rgb.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            for plane, band in zip(planes, "RGB", strict=True):  # band by band is faster than to transpose pixels
-                plane[...] = np.frombuffer(rgb.tobytes("raw", band), np.uint8).reshape(height, width)
+            image.load()
+            return image if image.mode == "RGB" else image.convert("RGB")
     except UnidentifiedImageError as error:
         raise DataError(f"{where} is damaged (it is not a JPEG or PNG file).") from error
     except IMAGE_ERRORS as error:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,6 +23,7 @@ MAX_DEFLATE_RATIO = 20  # JPEG and PNG hardly shrink; more than this is a decomp
 MAX_DIRECTORY_BYTES = 256 << 20  # of an archive; some 4 million frames, whose index takes half a minute to read
 _ROW = np.dtype([("offset", "<i8"), ("packed", "<i4"), ("size", "<i4"), ("crc", "<u4"), ("deflated", "?")])
 _LOCAL_HEADER_BYTES = 30
+MOST_OPEN = 128  # archives that a process holds open; it may have 256 (macOS) or 1,024 files open altogether
 
 
 class FrameStore(Protocol):
@@ -38,26 +40,26 @@ class FrameStore(Protocol):
 
 
 class ZipFrames:
-    """Frames inside one zip file, read by offset. Raises DataError for archives that are damaged or hostile."""
+    """Frames inside one zip file, read by offset. Raises DataError for archives that are damaged or hostile.
+
+    The file stays open until the store is gone, or until MOST_OPEN others were opened after it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._version = _version(os.stat(path))
-        self._file: int | None = None
+        self._file: _OpenFile | None = None
         self._index: dict[str, np.ndarray] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "_file": None, "_index": None}
 
-    def __del__(self) -> None:
-        if getattr(self, "_file", None) is not None:
-            os.close(self._file)  # type: ignore[arg-type]
-
     @property
     def index(self) -> dict[str, np.ndarray]:
         """Rows (offset, packed size, size, crc, deflated) of each video's frames, in frame order."""
         if self._index is None:
-            self._index = read_zip_index(self.path, self._open())
+            file = self._open()
+            self._index = read_zip_index(self.path, file.number)
         return self._index
 
     def videos(self) -> dict[str, int]:
@@ -68,9 +70,9 @@ class ZipFrames:
         try:
             offset, packed, size, crc, deflated = self.index[video][frame].item()
             file = self._open()
-            header = os.pread(file, _LOCAL_HEADER_BYTES, offset).ljust(_LOCAL_HEADER_BYTES, b"\0")
+            header = os.pread(file.number, _LOCAL_HEADER_BYTES, offset).ljust(_LOCAL_HEADER_BYTES, b"\0")
             name_bytes, extra_bytes = struct.unpack_from("<HH", header, 26)
-            data = os.pread(file, packed, offset + _LOCAL_HEADER_BYTES + name_bytes + extra_bytes)
+            data = os.pread(file.number, packed, offset + _LOCAL_HEADER_BYTES + name_bytes + extra_bytes)
         except OSError as error:
             raise DataError(f"{where} cannot be read ({error.strerror or error}).") from error
         if len(data) < packed:
@@ -83,20 +85,39 @@ class ZipFrames:
             raise DataError(f"{where} is damaged (its checksum does not match). Make the dataset again.")
         return data
 
-    def _open(self) -> int:
+    def _open(self) -> "_OpenFile":
         """The open file; every process opens its own. It must still be the one that it was at first."""
-        if self._file is None:
-            file = os.open(self.path, os.O_RDONLY)
-            if _version(os.fstat(file)) != self._version:
-                os.close(file)
+        file = self._file
+        if file is None:
+            if len(_opened) >= MOST_OPEN:
+                oldest = next(iter(_opened))
+                oldest._file = None
+                del _opened[oldest]
+            file = _OpenFile(self.path)
+            if _version(os.fstat(file.number)) != self._version:
                 raise OSError("the file has been changed or replaced since the dataset was opened")
             self._file = file
-        return self._file
+            _opened[self] = None
+        return file
 
     def contents(self) -> bytes:
         return b"".join(
             name.encode() + b"\0" + rows["size"].tobytes() + rows["crc"].tobytes() for name, rows in self.index.items()
         )
+
+
+class _OpenFile:
+    """A file that is open for as long as anything refers to this."""
+
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):
+            os.close(self.number)
+
+
+_opened: WeakKeyDictionary[ZipFrames, None] = WeakKeyDictionary()  # the stores whose file is open, oldest first
 
 
 class FolderFrames:

@@ -25,7 +25,8 @@ from smoothvid.data.dataset import VideoDataset
 from smoothvid.data.frame_times import draw_clip
 from smoothvid.errors import DataError, SmoothvidError
 
-AHEAD = 2  # batches that each loader process has finished or at work; with the processes' number it bounds the memory
+AHEAD = 2  # batches that each loader process has finished or at work
+SLOTS = AHEAD + 1  # for those and the one that is lent; with the processes' number it bounds the memory
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class ClipSettings:
 
 
 Part = tuple[Tensor, Tensor, Tensor]
+Facts = list[tuple[np.ndarray, np.ndarray]]  # times and labels of each part
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class BatchReader:
         assert settings.batch % of == 0 and all(0 <= part < of for part in parts)
         self.dataset, self.settings, self.parts, self.of = dataset, settings, tuple(parts), of
         side = dataset.resolution
-        self.frames_shape = (len(self.parts), settings.batch // of, settings.num_frames, 3, side, side)
+        self.pixels_shape = (len(self.parts), settings.batch // of, settings.num_frames, side, side, 3)
         lengths = np.array([video.num_frames for video in dataset.videos], np.int64)
         self._usable = np.flatnonzero(lengths >= settings.num_frames)
         if not len(self._usable):
@@ -85,19 +87,19 @@ class BatchReader:
 
     def __getitem__(self, number: int) -> list[Part]:
         """Frames uint8 [B/of, T, C, H, W], times float64 [B/of, T], labels float32 [B/of, c_dim] of each part."""
-        frames = torch.empty(self.frames_shape, dtype=torch.uint8)
-        return to_parts(frames, self.decode(number, frames.numpy()))
+        pixels = torch.empty(self.pixels_shape, dtype=torch.uint8)
+        return to_parts(pixels, self.decode(number, pixels.numpy()))
 
-    def decode(self, number: int, frames: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Write the frames of a batch's parts to uint8 `frames`, of shape `frames_shape`; return times and labels."""
+    def decode(self, number: int, pixels: np.ndarray) -> Facts:
+        """Write the frames of a batch's parts to uint8 `pixels`, of shape `pixels_shape`; return times and labels."""
         s = self.settings
         rng = np.random.Generator(np.random.Philox(key=np.array([s.seed, 0], np.uint64), counter=[0, 0, number, 0]))
         whole = self._draw(rng, s.batch, s.mirror)
         facts = []
-        for part, into in zip(self.parts, frames, strict=True):
+        for part, into in zip(self.parts, pixels, strict=True):
             clips = whole[part :: self.of]
             for clip, out in zip(clips, into, strict=True):
-                self.dataset.read(clip.video, clip.numbers, out, clip.mirrored)
+                self.dataset.read_into(out, clip.video, clip.numbers, clip.mirrored)
             facts.append(self._times_and_labels(clips))
         return facts
 
@@ -118,16 +120,19 @@ class BatchReader:
         return np.stack([clip.times for clip in clips]), np.stack([self.dataset.label(clip.video) for clip in clips])
 
 
-def to_parts(frames: Tensor, facts: list[tuple[np.ndarray, np.ndarray]]) -> list[Part]:
-    """A batch from its frames and the times and labels of its parts."""
+def to_parts(pixels: Tensor, facts: Facts) -> list[Part]:
+    """A batch from its pixels [parts, B/of, T, H, W, C] and the times and labels of its parts."""
     return [
         (part, torch.from_numpy(times), torch.from_numpy(labels))
-        for part, (times, labels) in zip(frames, facts, strict=True)
+        for part, (times, labels) in zip(pixels.movedim(-1, -3), facts, strict=True)
     ]
 
 
 def batches(reader: BatchReader, start: int = 0, workers: int = 0, pin: bool = False) -> Iterator[list[Part]]:
     """Yield batch number `start`, `start` + 1, ... for ever, read ahead by `workers` processes (0: by this one).
+
+    The frames of a batch are lent: they stay until the next batch is asked for, and may then be overwritten. They are
+    views [B/of, T, C, H, W] of memory in which the channels of a pixel lie side by side.
 
     Args:
         pin: put the frames in page-locked memory, from where a GPU fetches them on its own. Needs CUDA.
@@ -137,8 +142,8 @@ def batches(reader: BatchReader, start: int = 0, workers: int = 0, pin: bool = F
     """
     if workers == 0:
         for number in itertools.count(start):
-            frames = torch.empty(reader.frames_shape, dtype=torch.uint8, pin_memory=pin)
-            yield to_parts(frames, reader.decode(number, frames.numpy()))
+            pixels = torch.empty(reader.pixels_shape, dtype=torch.uint8, pin_memory=pin)
+            yield to_parts(pixels, reader.decode(number, pixels.numpy()))
     processes: list[_LoaderProcess] = []
 
     def stop() -> None:
@@ -151,19 +156,18 @@ def batches(reader: BatchReader, start: int = 0, workers: int = 0, pin: bool = F
         for turn in range(workers * AHEAD):
             processes[turn % workers].ask(start + turn, turn // workers)
         for turn in itertools.count():
-            process, slot = processes[turn % workers], turn // workers % AHEAD
+            process, lap = processes[turn % workers], turn // workers
             facts = process.wait()
-            frames = torch.empty(reader.frames_shape, dtype=torch.uint8, pin_memory=pin)
-            frames.numpy()[...] = process.slots[slot]
-            process.ask(start + turn + workers * AHEAD, slot)
-            yield to_parts(frames, facts)
+            process.ask(start + turn + workers * AHEAD, (lap + AHEAD) % SLOTS)
+            pixels = process.slots[lap % SLOTS]
+            yield to_parts(pixels.pin_memory() if pin else pixels, facts)
     finally:
         stop()
         atexit.unregister(stop)
 
 
 class _LoaderProcess:
-    """A process that decodes batches into AHEAD slots of memory that it shares with this one.
+    """A process that decodes batches into SLOTS slots of memory that it shares with this one.
 
     Torch's DataLoader is not used because the death of one of its workers raises a RuntimeError at any place of the
     main program, and because it fails when /dev/shm is full, which has 64 MB in most containers (memory shared by
@@ -173,8 +177,8 @@ class _LoaderProcess:
     def __init__(self, reader: BatchReader) -> None:
         # Forking is safe here: the child reads files and decodes, and never touches torch or a GPU.
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-        memory = [context.RawArray(c_ubyte, int(np.prod(reader.frames_shape))) for _ in range(AHEAD)]
-        self.slots = [_as_frames(slot, reader) for slot in memory]
+        memory = [context.RawArray(c_ubyte, int(np.prod(reader.pixels_shape))) for _ in range(SLOTS)]
+        self.slots = [torch.from_numpy(_as_pixels(slot, reader)) for slot in memory]
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(reader, memory, theirs, self._pipe), daemon=True)
         # Sent to all processes, but this one still needs its batches: the child never gets them, not even at its start.
@@ -190,7 +194,7 @@ class _LoaderProcess:
         with suppress(OSError):  # that the process is dead, `wait` says
             self._pipe.send((number, slot))
 
-    def wait(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    def wait(self) -> Facts:
         """What `decode` returns for the batch that was asked for first, once its frames are in their slot."""
         try:
             answer = self._pipe.recv()
@@ -212,14 +216,14 @@ class _LoaderProcess:
         self._pipe.close()
 
 
-def _as_frames(slot: Any, reader: BatchReader) -> np.ndarray:
-    return np.frombuffer(slot, np.uint8).reshape(reader.frames_shape)
+def _as_pixels(slot: Any, reader: BatchReader) -> np.ndarray:
+    return np.frombuffer(slot, np.uint8).reshape(reader.pixels_shape)
 
 
 def _serve(reader: BatchReader, memory: list[Any], pipe: Connection, parents_end: Connection) -> None:
     """What a loader process does until the pipe ends: take (number, slot), decode, answer with what comes of it."""
     parents_end.close()
-    slots = [_as_frames(slot, reader) for slot in memory]
+    slots = [_as_pixels(slot, reader) for slot in memory]
     with suppress(EOFError, ConnectionError):
         while True:
             number, slot = pipe.recv()

@@ -1,15 +1,23 @@
 """One process, several, and a batch in parts give the same training; a lost process ends or restarts it cleanly."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from smoothvid.errors import ConfigError
+from smoothvid.nn.discriminator import compared
 from smoothvid.run_config import run_config_to_dict
+from smoothvid.training.batch_parts import part_sizes
+from smoothvid.training.checkpoint import checkpoint_folders, newest_state
+from smoothvid_cli.run_training import to_toml
 
 SCRIPT = Path(__file__).with_name("steps_in_parts.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
@@ -47,3 +55,67 @@ def test_the_result_does_not_depend_on_how_a_batch_is_cut(
             assert difference(other, whole, network) < tolerance
         assert other["p"] == whole["p"]
         assert other["numbers"] == pytest.approx(whole["numbers"], rel=1e-3, abs=1e-4)
+
+
+@pytest.fixture
+def start(tmp_path: Path, tiny_dataset: Path, tiny_config: Any) -> Any:
+    """`start("run", steps)`: two processes under torchrun begin a training in that folder."""
+    settings = {**TRAIN, "tick_kimg": 0.048, "snapshot_ticks": 2, "keep_checkpoints": 2, "measure_clips": 4}
+
+    def begin(name: str, steps: int) -> subprocess.Popen[str]:
+        changes = {"train": {**settings, "kimg": steps * 24 / 1000}}
+        (tmp_path / "settings.toml").write_text(to_toml(run_config_to_dict(tiny_config(changes=changes))))
+        command = [*TORCHRUN, "2", "--max-restarts", "2", "-m", "--", "smoothvid_cli", "train", str(tiny_dataset)]
+        command += ["--out", str(tmp_path / name), "--preset", "tiny", "--config", str(tmp_path / "settings.toml")]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    return begin
+
+
+def wait_for_checkpoint(run: Path, child: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not any(item.name.isdecimal() for item in run.glob("checkpoints/*")):
+        assert child.poll() is None and time.monotonic() < deadline, child.communicate()[0]
+        time.sleep(0.02)
+
+
+def workers(launcher: subprocess.Popen[str]) -> list[int]:
+    """Process ids of what torchrun has started, process 0 first."""
+    return sorted(map(int, Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()))
+
+
+def test_a_killed_worker_costs_the_steps_since_the_last_checkpoint(start: Any, tmp_path: Path) -> None:
+    straight = start("straight", 16)
+    printed, _ = straight.communicate(timeout=200)
+    assert straight.returncode == 0 and printed.count("seen_clips") == 1, printed  # told once
+    killed = start("killed", 16)
+    wait_for_checkpoint(tmp_path / "killed", killed)
+    os.kill(workers(killed)[1], signal.SIGKILL)
+    printed, _ = killed.communicate(timeout=200)
+    assert killed.returncode == 0, printed
+    for name in ("log.jsonl", "checkpoints/000000128/model.safetensors", "checkpoints/000000128/state.pt"):
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
+    assert "going on at" in printed
+
+
+def test_sigterm_saves_and_ends_all(start: Any, tmp_path: Path) -> None:
+    child = start("run", 10_000)
+    wait_for_checkpoint(tmp_path / "run", child)
+    first = checkpoint_folders(tmp_path / "run")[0]
+    child.send_signal(signal.SIGTERM)
+    printed, _ = child.communicate(timeout=100)
+    assert child.returncode != 0
+    folder, state = newest_state(tmp_path / "run")
+    assert int(folder.name) >= int(first.name) and state["step"] * 8 == int(folder.name)
+    assert "stopped; the same command with --resume goes on" in printed
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    groups = lambda count: compared(count, 4)  # noqa: E731
+    assert part_sizes(24, groups) == [8, 4]
+    for batch in (8, 6, 2):  # not the same for each; in groups of 2, not of 3; none for the third
+        with pytest.raises(ConfigError, match="--batch .* or fewer processes"):
+            part_sizes(batch, groups)
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert part_sizes(24, groups) == [24, 12, 8, 4] and part_sizes(6, groups) == [6, 3]
