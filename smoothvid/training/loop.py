@@ -85,6 +85,7 @@ class Training:
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimizers = build_optimizers(self.generator, self.discriminator, self.settings)
         self.ada = AdaController(self.settings.augment_target, self.settings.augment_kimg)
+        self.fingerprint = dataset.fingerprint()
         self.step_number = self.seen_clips = self.seen_frames = 0
         self.tick, self.skipped = Tick(), 0
 
@@ -105,7 +106,7 @@ class Training:
             "step": self.step_number,
             "seen_clips": self.seen_clips,
             "seen_frames": self.seen_frames,
-            "data": self.dataset.fingerprint(),
+            "data": self.fingerprint,
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from smoothvid import processes
-from smoothvid.errors import CheckpointError
+from smoothvid.errors import CheckpointError, SmoothvidError
 from smoothvid.sampling.model import ModelFacts, VideoModel
 from smoothvid.settings import to_dict
 from smoothvid.training.checkpoint import save_checkpoint
@@ -75,7 +75,7 @@ class Recorder:
         return {**numbers, **speed}
 
     def checkpoint(self) -> None:
-        """Write a checkpoint of the present state, and the report."""
+        """Write a checkpoint of the present state, and the report, which no training ends for."""
         training = self.training
         if not self.writes:
             return
@@ -89,7 +89,10 @@ class Recorder:
                 training.settings.keep_checkpoints,
                 None if best is None else best["seen_clips"],
             )
+        try:
             write_run_report(self.run, training.dataset)
+        except (OSError, SmoothvidError) as error:
+            _logger.warning("the report was not written: %s", error)
 
     def close(self) -> None:
         if self._events is not None:

@@ -86,7 +86,7 @@ def prepare_run(request: RunRequest) -> tuple[Training, dict[str, TransferReport
         return training, _start(training, request)  # it was ended before its first checkpoint
     processes.by_first(lambda: _lock(run))
     state = load_state(processes.by_first(lambda: newest_state(run)[0]))
-    if state["data"] != training.dataset.fingerprint() and DATASET not in request.accept:
+    if state["data"] != training.fingerprint and DATASET not in request.accept:
         raise ConfigError(
             f"{request.dataset} is not the dataset that {run} was trained on; --accept {DATASET} goes on with it all "
             "the same, --init starts a new run from these weights"

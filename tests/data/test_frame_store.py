@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import resource
 import stat
 import struct
 import time
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 from smoothvid.data.dataset import open_dataset
-from smoothvid.data.frame_store import ZipFrames
+from smoothvid.data.frame_store import MOST_OPEN, ZipFrames
 from smoothvid.errors import DataError
 
 
@@ -57,6 +58,20 @@ def test_folder_and_zip_of_the_same_frames_are_the_same_videos(tmp_path: Path) -
     assert folder.label(3).tolist() == [0.0, 1.0] and folder.label(0).dtype == np.float32
     for video in range(4):
         assert np.array_equal(folder.read(video, [0, 1, 2]), zipped.read(video, [0, 1, 2]))
+
+
+def test_more_shards_than_files_may_be_open_are_read(tmp_path: Path) -> None:
+    stores = [ZipFrames(write_zip(tmp_path / f"{n}.zip", [f"{n}/0.png"])) for n in range(2 * MOST_OPEN)]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = max(int(number) for number in os.listdir("/dev/fd")) + 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + MOST_OPEN + 4, limits[1]))
+    try:
+        for _ in range(2):
+            assert all(store.read(str(n), 0) == png(0) for n, store in enumerate(stores))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    del stores
+    assert len(os.listdir("/dev/fd")) <= in_use  # and what is open ends with the stores
 
 
 def test_a_pickled_dataset_reads_the_same(tmp_path: Path) -> None:

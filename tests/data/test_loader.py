@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from multiprocessing import active_children
@@ -25,7 +24,7 @@ from torch import Tensor
 
 from smoothvid.batch import to_batch, to_uint8
 from smoothvid.data.dataset import open_dataset
-from smoothvid.data.loader import AHEAD, BatchReader, ClipSettings, Part, batches
+from smoothvid.data.loader import AHEAD, SLOTS, BatchReader, ClipSettings, batches
 from smoothvid.errors import DataError
 
 
@@ -79,8 +78,8 @@ def test_parts_are_every_nth_video_of_the_whole_batch(tiny_dataset: Path, of: in
 def test_a_process_decodes_only_its_parts(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, half = reader(tiny_dataset, batch=4), reader(tiny_dataset, [1], 2, batch=4)
     frames_read = []
-    read = half.dataset.read
-    monkeypatch.setattr(half.dataset, "read", lambda video, *rest: frames_read.append(video) or read(video, *rest))
+    read = half.dataset.read_into
+    monkeypatch.setattr(half.dataset, "read_into", lambda *args: frames_read.append(args[1]) or read(*args))
     [(frames, _, _)] = half[0]
     assert len(frames_read) == 2 and torch.equal(frames, whole[0][0][0][1::2])
 
@@ -99,22 +98,52 @@ def test_drawn_times_and_labels_are_distributed_as_the_data_s(tiny_dataset: Path
 
 def test_any_number_of_workers_gives_the_same_stream(tiny_dataset: Path) -> None:
     state = torch.get_rng_state()
-    alone = list(islice(batches(reader(tiny_dataset), start=5), 4))
-    shared = list(islice(batches(reader(tiny_dataset), start=5, workers=2), 4))
-    for number, (a, b) in enumerate(zip(alone, shared, strict=True), start=5):
+    streams = [batches(reader(tiny_dataset), start=5, workers=workers) for workers in range(4)]
+    for number, found in enumerate(islice(zip(*streams, strict=True), 12), start=5):
         expected = reader(tiny_dataset)[number]
-        assert same(expected, a) and same(expected, b)
+        assert all(same(expected, batch) for batch in found)
     assert torch.equal(torch.get_rng_state(), state)  # and spends none of the caller's random numbers
 
 
-@pytest.mark.parametrize("kept", [1, 2, 20])
-def test_batches_keep_their_contents_however_long_they_are_held(tiny_dataset: Path, kept: int) -> None:
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_batch_keeps_its_contents_until_the_next_is_asked_for(tiny_dataset: Path, workers: int) -> None:
+    source, stream = reader(tiny_dataset), batches(reader(tiny_dataset), workers=workers)
+    for number in range(3 * workers * SLOTS):
+        batch = next(stream)
+        time.sleep(0.02)  # the processes fill every slot that they may
+        assert same(batch, source[number])
+    del stream
+    assert same(batch, source[number])  # and the last one outlives its stream
+
+
+def test_frames_are_lent_without_a_copy(tiny_dataset: Path) -> None:
+    stream = batches(reader(tiny_dataset), workers=2)
+    places = [next(stream)[0][0].data_ptr() for _ in range(6 * SLOTS)]
+    assert len(set(places)) == 2 * SLOTS and places[: 2 * SLOTS] == places[2 * SLOTS : 4 * SLOTS]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="page-locked memory needs CUDA")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_page_locked_batches_are_copies_that_stay(tiny_dataset: Path, workers: int) -> None:
     source = reader(tiny_dataset)
-    held: deque[tuple[int, list[Part]]] = deque(maxlen=kept)
-    for item in enumerate(islice(batches(reader(tiny_dataset), workers=2), 24)):
-        held.append(item)
-        if len(held) == kept:
-            assert all(same(batch, source[number]) for number, batch in held)
+    held = list(islice(batches(reader(tiny_dataset), workers=workers, pin=True), 12))
+    for number, batch in enumerate(held):
+        [(frames, times, labels)], expected = batch, source[number]
+        assert frames.is_pinned() and same(batch, expected)
+        moved = to_batch(frames, times, labels, torch.device("cuda")).frames
+        assert moved.is_contiguous() and torch.equal(to_uint8(moved).cpu(), expected[0][0])
+
+
+def test_frames_are_those_that_the_dataset_reads(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        (tmp_path / "video").mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(256, size=(15, 15, 3), dtype=np.uint8)).save(tmp_path / f"video/{number}.png")
+    expected = np.stack([np.asarray(Image.open(tmp_path / f"video/{n}.png")).transpose(2, 0, 1) for n in range(3)])
+    read = open_dataset(tmp_path).read(0, [0, 1, 2])
+    assert read.flags.c_contiguous and np.array_equal(read, expected)
+    turned = reader(tmp_path, batch=8, mirror=True)[0][0][0]
+    assert {frames.numpy().tobytes() for frames in turned} == {expected.tobytes(), expected[..., ::-1].tobytes()}
 
 
 def test_mirroring_turns_whole_videos(tiny_dataset: Path) -> None:
@@ -139,6 +168,14 @@ def test_bytes_to_numbers_and_back() -> None:
     assert torch.equal(to_uint8(batch.frames), frames)
     assert to_uint8(torch.tensor([-3.0, 3.0])).tolist() == [0, 255]
     assert float(batch.frames[0, 0, 0, 8, 0]) == pytest.approx(128 / 127.5 - 1, abs=1e-6)
+
+
+def test_bytes_in_any_order_in_memory_become_contiguous_numbers(tiny_dataset: Path) -> None:
+    [(frames, times, labels)] = reader(tiny_dataset)[0]
+    assert not frames.is_contiguous()
+    moved = to_batch(frames, times, labels, torch.device("cpu")).frames
+    assert moved.is_contiguous() and moved.dtype == torch.float32
+    assert torch.equal(moved, frames.contiguous().float() / 127.5 - 1)
 
 
 def archive(folder: Path, target: Path, change: int = 0) -> Path:
@@ -248,7 +285,7 @@ def test_loader_processes_leave_signals_to_their_parent(tiny_dataset: Path) -> N
 
 def test_a_mistake_in_a_loader_process_shows_where_it_is(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = reader(tiny_dataset)
-    monkeypatch.setattr(source.dataset, "read", lambda *_: 1 // 0)
+    monkeypatch.setattr(source.dataset, "read_into", lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError) as error:
         next(batches(source, workers=1))
     assert "test_loader.py" in "".join(error.value.__notes__)
@@ -268,7 +305,7 @@ def test_no_process_outlives_its_program(tiny_dataset: Path, end: str) -> None:
 import os
 from multiprocessing import active_children
 from smoothvid.data.dataset import open_dataset
-from smoothvid.data.loader import AHEAD, BatchReader, ClipSettings, Part, batches
+from smoothvid.data.loader import BatchReader, ClipSettings, batches
 reader = BatchReader(open_dataset({str(tiny_dataset)!r}), ClipSettings(3, 3, (2, 4), 24, False, 0))
 stream = batches(reader, workers=2)
 next(stream)

@@ -17,23 +17,7 @@ from smoothvid.sampling.model import load_model
 from smoothvid.training.checkpoint import newest_state
 from smoothvid.training.journal import read_log
 from smoothvid.training.loop import Progress, Training
-from smoothvid.training.run import RunRequest, prepare_run, train
-
-FRAMES_A_STEP = 6  # 2 videos of 3 frames
-
-
-@pytest.fixture
-def request_for(tmp_path: Path, tiny_dataset: Path, tiny_config: Any) -> Any:
-    """`request_for("run", steps=3)`: a request for a video training of so many steps."""
-
-    def make(name: str, steps: int, changes: dict[str, Any] | None = None, **more: Any) -> RunRequest:
-        train = {"kimg": steps * FRAMES_A_STEP / 1000, **(changes or {})}
-        config = tiny_config(changes={"train": train, "pretrain": {"kimg": steps * 2 / 1000}})
-        return RunRequest(
-            **{"dataset": tiny_dataset, "out": tmp_path / name, "phase": "train", "config": config, **more}
-        )
-
-    return make
+from smoothvid.training.run import prepare_run, train
 
 
 def same(a: Any, b: Any) -> bool:

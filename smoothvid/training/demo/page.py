@@ -13,7 +13,7 @@ import torch
 from smoothvid.data.dataset import open_dataset
 from smoothvid.evaluation.report import html
 from smoothvid.training.demo.videos import FAR, GRID, LONG, progress_stills
-from smoothvid.training.journal import read_log
+from smoothvid.training.journal import LOG, SPEED, read_log
 from smoothvid.training.shipped import SHIPPED
 
 STEPS, ROWS = 4, 3  # pictures of the training's progress, and videos in each
@@ -113,7 +113,7 @@ def _progress(out: Path) -> str:
 def _curves(out: Path) -> str:
     charts = []
     for run, what in (("pretrain", "images"), ("train", "videos")):
-        log = read_log(out / run / "log.jsonl")
+        log = read_log(out / run / LOG)
 
         def curve(name: str, log: list[dict[str, Any]] = log) -> list[tuple[float, float]]:
             return [(line["seen_clips"], line[name]) for line in log if name in line]
@@ -128,7 +128,7 @@ def _curves(out: Path) -> str:
                 {"on real ones": curve("real_sign"), "on new ones": curve("fake_sign")},
                 limits=(-1.0, 1.0),
             ),
-            html.chart(f"Speed, {what} a second", {"speed": curve("clips_per_second")}),
+            html.chart(f"Speed, {what} a second", {"speed": curve("clips_per_second", read_log(out / run / SPEED))}),
         ]
     return html.section(
         "Curves",

@@ -24,7 +24,6 @@ from smoothvid.evaluation.run import EvalSettings, evaluate
 from smoothvid.run_config import PhaseName, RunConfig, resolve
 from smoothvid.sampling.model import load_model
 from smoothvid.sampling.stream import parse_length
-from smoothvid.training.checkpoint import checkpoint_folders
 from smoothvid.training.demo.page import write_page
 from smoothvid.training.demo.videos import FAR, GRID, write_videos
 from smoothvid.training.journal import read_log
@@ -182,7 +181,6 @@ def _prepare(request: DemoRequest, config: RunConfig, bars: Bars) -> None:
 
 def _train(request: DemoRequest, config: RunConfig, phase: PhaseName, bars: Bars) -> None:
     run = request.out / phase
-    resume = bool(checkpoint_folders(run))
     training, _ = prepare_run(
         RunRequest(
             dataset=request.out / "data",
@@ -192,8 +190,7 @@ def _train(request: DemoRequest, config: RunConfig, phase: PhaseName, bars: Bars
             seed=request.seed,
             device=request.device,
             init=SHIPPED if phase == "pretrain" else request.out / "pretrain",
-            resume=resume,
-            force=not resume,
+            resume=True,
         )
     )
     run_shown(training, bars)
