@@ -112,7 +112,8 @@ class VideoDataset:
             mirror: turn left and right around.
         """
         for out, picture in zip(pixels, self._pictures(video, frames), strict=True):
-            out[...] = np.asarray(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror else picture)
+            turned = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror else picture
+            out[...] = np.frombuffer(turned.tobytes(), np.uint8).reshape(out.shape)
 
     def label(self, video: int) -> np.ndarray:
         """The one-hot label of a video: float32 [label_dim], all zero for a video without a label."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import ImageFile
 from torch import Tensor
 
 from smoothvid.data.dataset import VideoDataset
@@ -223,6 +224,8 @@ def _as_pixels(slot: Any, reader: BatchReader) -> np.ndarray:
 def _serve(reader: BatchReader, memory: list[Any], pipe: Connection, parents_end: Connection) -> None:
     """What a loader process does until the pipe ends: take (number, slot), decode, answer with what comes of it."""
     parents_end.close()
+    # Pillow then hands out a picture's bytes as one piece, which it needn't join.
+    ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 4 * reader.dataset.resolution**2)
     slots = [_as_pixels(slot, reader) for slot in memory]
     with suppress(EOFError, ConnectionError):
         while True:

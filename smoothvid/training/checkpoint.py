@@ -25,6 +25,7 @@ from smoothvid.sampling.model import MODEL_FILE, ModelFacts, save_model
 
 STATE_FILE = "state.pt"
 CHECKSUMS = "checksums.json"
+LITTLE_ROOM = 2**20  # bytes
 _logger = logging.getLogger(__name__)
 
 
@@ -51,9 +52,13 @@ def save_checkpoint(
             os.rename(partial, folder)
             flush(folder.parent)
         except (OSError, RuntimeError, SafetensorError) as error:  # a full disk may be any of the three
+            full = shutil.disk_usage(run).free < LITTLE_ROOM  # which torch.save does not tell
             shutil.rmtree(partial, ignore_errors=True)
-            reason = " ".join(str(error).split())[:120]
-            raise CheckpointError(f"{folder}: cannot be written ({reason}); earlier checkpoints are intact") from None
+            reason = "No space left on device" if full else " ".join(str(error).split())[:120]
+            raise CheckpointError(
+                f"{folder}: cannot be written ({reason}); earlier checkpoints are intact. When that is mended, the "
+                "same command with --resume goes on from the newest."
+            ) from None
     for old in checkpoint_folders(run)[keep:]:
         if int(old.name) != best:
             shutil.rmtree(old, ignore_errors=True)

@@ -23,8 +23,8 @@ def _nan(lines: Lines) -> str | None:
     if not skipped:
         return None
     return (
-        f"{skipped} updates were left out because their gradients were not finite. If that goes on, lower lr_g and "
-        "lr_d, raise r1_gamma, or train with precision float32."
+        f"updates left out because their gradients were not finite: {skipped}. If that goes on, lower lr_g and lr_d, "
+        "raise r1_gamma, or train with precision float32."
     )
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from smoothvid.batch import to_batch, to_uint8
 from smoothvid.data.dataset import open_dataset
-from smoothvid.data.loader import AHEAD, SLOTS, BatchReader, ClipSettings, batches
+from smoothvid.data.loader import AHEAD, SLOTS, BatchReader, ClipSettings, Facts, batches
 from smoothvid.errors import DataError
 
 
@@ -327,8 +327,8 @@ def test_memory_is_bounded_however_slow_the_consumer(tiny_dataset: Path, tmp_pat
     counted = tmp_path / "reads"
     decode = source.decode
 
-    def counting(number: int, frames: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        facts = decode(number, frames)
+    def counting(number: int, pixels: np.ndarray) -> Facts:
+        facts = decode(number, pixels)
         with counted.open("a") as file:
             print(number, file=file)
         return facts
