@@ -151,11 +151,10 @@ class Training:
             while self.seen_frames < self.total_frames:
                 batch, trouble = _next(stream)
                 signal, failed = processes.highest(flag.signal, int(trouble is not None))
-                if signal or failed:
-                    recorder.checkpoint()
-                    if failed:
-                        what = trouble or "Another process cannot read its data."
-                        raise DataError(f"{what} The run is saved at {self.seen_clips} clips; --resume goes on.")
+                if failed:
+                    raise DataError(f"{trouble or 'Another process cannot read its data.'} {recorder.save()}")
+                if signal:
+                    recorder.save()
                     stop_by(signal)
                 left_out = self.step(batch)
                 skipped_in_a_row = skipped_in_a_row + 1 if left_out else 0
@@ -163,12 +162,10 @@ class Training:
                 if self.step_number % steps_a_tick == 0 or last:
                     numbers = recorder.tick(last or self.step_number % (steps_a_tick * s.snapshot_ticks) == 0)
                 if left_out and (s.on_nan == "stop" or skipped_in_a_row == MOST_SKIPPED):
-                    recorder.checkpoint()
                     raise TrainingError(
-                        f"step {self.step_number}: gradients of {', '.join(left_out)} are not finite. That update was "
-                        f"left out and the run saved at {self.seen_clips} clips. Go on with a lower rate (--resume "
-                        f"--set {self.phase_name}.lr_g=... --accept {self.phase_name}.lr_g), or leave such updates out "
-                        "(--resume --on-nan skip)."
+                        f"step {self.step_number}: gradients of {', '.join(left_out)} are not finite; that update was "
+                        f"left out. {recorder.save()} Take a lower rate (--set {self.phase_name}.lr_g=... --accept "
+                        f"{self.phase_name}.lr_g), or leave such updates out (--on-nan skip)."
                     )
                 if on_progress is not None:
                     on_progress(Progress(self.seen_frames, self.total_frames, self.seen_clips, numbers))

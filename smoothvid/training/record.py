@@ -3,6 +3,7 @@
 import copy
 import logging
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from smoothvid import processes
-from smoothvid.errors import CheckpointError, SmoothvidError
+from smoothvid.errors import CheckpointError, DataError, SmoothvidError
 from smoothvid.sampling.model import ModelFacts, VideoModel
 from smoothvid.settings import to_dict
 from smoothvid.training.checkpoint import save_checkpoint
@@ -51,7 +52,7 @@ class Recorder:
         """
         training = self.training
         model = self._model() if with_checkpoint else None
-        measured = self._measure(model) if model is not None else {}
+        measured = {} if model is None else self._measure(model)
         numbers = {**training.close_tick(), **measured}
         if not self.writes:
             return numbers
@@ -71,14 +72,15 @@ class Recorder:
                 self._events.numbers(training.step_number, {**numbers, **speed})
             if model is not None:
                 self._preview(model)  # before the checkpoint, so that no checkpoint is without
-                self.checkpoint()
+                self.save()
         return {**numbers, **speed}
 
-    def checkpoint(self) -> None:
-        """Write a checkpoint of the present state, and the report, which no training ends for."""
+    def save(self) -> str:
+        """Write a checkpoint of the present state, and the report, which no training ends for; says that it did."""
         training = self.training
+        done = f"The run is saved at {training.seen_clips} clips; --resume goes on."
         if not self.writes:
-            return
+            return done
         with self._told():
             best = best_line(self.log.lines)
             save_checkpoint(
@@ -93,6 +95,7 @@ class Recorder:
             write_run_report(self.run, training.dataset)
         except (OSError, SmoothvidError) as error:
             _logger.warning("the report was not written: %s", error)
+        return done
 
     def close(self) -> None:
         if self._events is not None:
@@ -101,7 +104,10 @@ class Recorder:
     def _measure(self, model: VideoModel) -> dict[str, float]:
         count = self.training.settings.measure_clips
         if count and self._yardstick is None:
-            self._yardstick = Yardstick(self.training.dataset, count, self.training.phase_name == "train")
+            try:
+                self._yardstick = Yardstick(self.training.dataset, count, self.training.phase_name == "train")
+            except DataError as error:
+                raise DataError(f"{error} {self.save()}") from None
         return self._yardstick.measure(model) if self._yardstick is not None else {}
 
     def _preview(self, model: VideoModel) -> None:
@@ -144,4 +150,5 @@ def peak_memory_gb(device: torch.device) -> float:
     """The most memory this process has used so far, in GB: of the card, else of the machine."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
