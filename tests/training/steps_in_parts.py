@@ -6,12 +6,15 @@ python steps_in_parts.py DATASET CONFIG.json RESULT.pt float32|float64 [VIDEOS_A
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from smoothvid import processes
+from smoothvid.batch import Batch
 from smoothvid.data.dataset import VideoDataset, open_dataset
 from smoothvid.run_config import run_config_from_dict
+from smoothvid.training import loop
 from smoothvid.training.loop import Training
 
 STEPS = 20
@@ -21,7 +24,13 @@ def in_double_precision() -> None:
     """From here on everything that is made or turned into a floating-point number is float64."""
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
-    label = VideoDataset.label
+    to_batch, label = loop.to_batch, VideoDataset.label
+
+    def in_double(*arguments: Any) -> Batch:
+        batch = to_batch(*arguments)
+        return Batch(batch.frames.double(), batch.times, batch.labels)
+
+    loop.to_batch = in_double
     VideoDataset.label = lambda self, video: label(self, video).astype("float64")  # type: ignore[method-assign, assignment]
 
 
