@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-LONGEST_WAIT = timedelta(hours=24)  # one process may have far more to do than the others
+LONGEST_WAIT = timedelta(hours=24)  # where one process may have far more to do than the others
+STEP_WAIT = timedelta(minutes=30)  # where all do the same
 
 
 def rank() -> int:
@@ -61,7 +62,7 @@ def local_device(device: str) -> str:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def joined(longest_wait: timedelta = LONGEST_WAIT) -> Iterator[None]:
     """Within this context the processes can talk to each other: over NCCL about what lies on cards, else over Gloo."""
     if count() == 1:
         yield
@@ -77,10 +78,10 @@ def joined() -> Iterator[None]:
         torch.cuda.set_device(torch.device(local_device("cuda")))
     # Torchrun keeps its store over restarts; under a name of their own the processes do not find the addresses of those
     # that were there before, which torch itself does not see to.
-    store, number, size = next(dist.rendezvous("env://", timeout=LONGEST_WAIT))
+    store, number, size = next(dist.rendezvous("env://", timeout=STEP_WAIT))
     store = dist.PrefixStore(f"smoothvid/{restarts()}", store)
     backend = "cpu:gloo,cuda:nccl" if with_cards else "gloo"
-    dist.init_process_group(backend, store=store, rank=number, world_size=size, timeout=LONGEST_WAIT)
+    dist.init_process_group(backend, store=store, rank=number, world_size=size, timeout=longest_wait)
     try:
         yield
     finally:

@@ -124,7 +124,7 @@ def run_training(
     )
     if processes.rank():
         console.set_quiet(True)
-    with processes.joined():
+    with processes.joined(processes.STEP_WAIT):
         _train(request, as_json)
 
 

@@ -99,7 +99,7 @@ def prepare_run(request: RunRequest) -> tuple[Training, dict[str, TransferReport
 
 def train(request: RunRequest, on_progress: Callable[[Progress], None] | None = None) -> Training:
     """Run the training that `request` describes, to its end."""
-    with processes.joined():
+    with processes.joined(processes.STEP_WAIT):
         training, _ = prepare_run(request)
         training.run(on_progress)
     return training

@@ -62,6 +62,7 @@ def compare(folder: Path, kills: int, steps: int, workers: int) -> int:
     whole_seconds = time.monotonic() - began
     while_saving, reached = 0, []
     for life in range(kills):
+        before = unfinished(killed)
         child = subprocess.Popen([*COMMAND, str(data), "--out", str(killed), *words], stderr=subprocess.DEVNULL)
         wait_for_moment(child, killed, ("saving", "training", "saving", "start")[life % 4], whole_seconds / kills)
         if child.poll() is not None:
@@ -69,7 +70,7 @@ def compare(folder: Path, kills: int, steps: int, workers: int) -> int:
             return 1
         child.send_signal(signal.SIGKILL)
         child.wait()
-        while_saving += any(killed.glob("checkpoints/.*.partial"))
+        while_saving += bool(unfinished(killed) - before)
         reached.append(newest_step(killed))
     run([*COMMAND, str(data), "--out", str(killed), *words])
     different = compare_folders(straight, killed)
@@ -111,6 +112,11 @@ def compare_folders(straight: Path, killed: Path) -> list[str]:
     if not any(name.endswith("state.pt") for name in names[0]):
         problems.append("no checkpoint was written")
     return problems
+
+
+def unfinished(run_folder: Path) -> set[int]:
+    """The checkpoints of which a part was written, told apart by what only one of them has."""
+    return {path.stat().st_ino for path in run_folder.glob("checkpoints/.*.partial")}
 
 
 def newest_step(run_folder: Path) -> int:

@@ -59,7 +59,8 @@ def test_the_result_does_not_depend_on_how_a_batch_is_cut(
 
 @pytest.fixture
 def start(tmp_path: Path, tiny_dataset: Path, tiny_config: Any) -> Any:
-    """`start("run", steps)`: two processes under torchrun begin a training in that folder."""
+    """`start("run", steps)`: two processes under torchrun begin a training in that folder; ended with the test."""
+    started: list[subprocess.Popen[str]] = []
     settings = {**TRAIN, "tick_kimg": 0.048, "snapshot_ticks": 2, "keep_checkpoints": 2, "measure_clips": 4}
 
     def begin(name: str, steps: int) -> subprocess.Popen[str]:
@@ -67,9 +68,14 @@ def start(tmp_path: Path, tiny_dataset: Path, tiny_config: Any) -> Any:
         (tmp_path / "settings.toml").write_text(to_toml(run_config_to_dict(tiny_config(changes=changes))))
         command = [*TORCHRUN, "2", "--max-restarts", "2", "-m", "--", "smoothvid_cli", "train", str(tiny_dataset)]
         command += ["--out", str(tmp_path / name), "--preset", "tiny", "--config", str(tmp_path / "settings.toml")]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        started.append(subprocess.Popen(command, text=True, **pipes))
+        return started[-1]
 
-    return begin
+    yield begin
+    for child in started:
+        child.terminate()  # it ends its workers, which are in sessions of their own
+        child.communicate()
 
 
 def wait_for_checkpoint(run: Path, child: subprocess.Popen[str]) -> None:
