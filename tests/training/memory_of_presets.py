@@ -10,10 +10,13 @@ convolutions, gaps between blocks. Run by hand; takes about a minute a preset.
 import sys
 import warnings
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import patch
 
 import numpy as np
@@ -26,7 +29,7 @@ from smoothvid.run_config import PhaseName, preset_names, resolve
 from smoothvid.training import loop
 
 META = torch.device("meta")
-PHASES: tuple[PhaseName, ...] = ("pretrain", "train")
+narrow = [False]  # whether convolutions are made in bfloat16, the innermost rule last
 
 
 class Memory(TorchDispatchMode):
@@ -35,7 +38,7 @@ class Memory(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.now = self.peak = 0
-        self.known: set[int] = set()
+        self.sizes: dict[int, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:
@@ -49,35 +52,27 @@ class Memory(TorchDispatchMode):
         return result
 
     def see(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self.known:
-            self.known.add(key)
-            self.now += size
+        key = storage._cdata
+        if key not in self.sizes:
+            self.sizes[key] = storage.nbytes()
+            self.now += self.sizes[key]
             self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self.forget, key, size)
+            weakref.finalize(storage, self.forget, key)
 
-    def forget(self, key: int, size: int) -> None:
-        self.known.remove(key)
-        self.now -= size
+    def forget(self, key: int) -> None:
+        self.now -= self.sizes.pop(key)
 
 
-class Autocast:
+@contextmanager
+def autocast(device: str, dtype: torch.dtype = torch.bfloat16, enabled: bool = True) -> Iterator[None]:
     """Stands in for torch.autocast, which does not know "meta"; only convolutions are left to it (nn.precision)."""
-
-    on = False
-
-    def __init__(self, device: str, dtype: torch.dtype = torch.bfloat16, enabled: bool = True) -> None:
-        self.enabled = enabled
-
-    def __enter__(self) -> None:
-        self.before, Autocast.on = Autocast.on, self.enabled
-
-    def __exit__(self, *_: object) -> None:
-        Autocast.on = self.before
+    narrow.append(enabled)
+    yield
+    narrow.pop()
 
 
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, **options: Any) -> Tensor:
-    if Autocast.on:
+    if narrow[-1]:
         x, weight, bias = x.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16()
     return torch.conv2d(x, weight, bias, **options)
 
@@ -85,43 +80,39 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, **options: Any
 def peak_gb(preset: str, phase: PhaseName, precision: Any, videos: int) -> float:
     """The peak of a step's memory in GB (10⁹ bytes), `videos` at once, with augmentation if the preset has any."""
     config = resolve(preset)
-    settings = replace(config.phase(phase), batch=2 * videos, precision=precision)
+    settings: Any = replace(config.phase(phase), batch=2 * videos, precision=precision)
     side, frames = config.model.resolution, settings.num_frames
     data: Any = SimpleNamespace(path="none", resolution=side, label_dim=0, videos=[SimpleNamespace(num_frames=2048)])
     data.label, data.fingerprint = lambda _: np.zeros(0, np.float32), lambda: ""
     with Memory() as memory, META:
-        training = loop.Training(
-            Path("none"), data, replace(config, **{phase: settings}), phase, device=META, batch_gpu=videos
-        )
+        config = replace(config, **{phase: settings})
+        training = loop.Training(Path("none"), data, config, phase, device=META, batch_gpu=videos)
+        for optimizer in training.optimizers.values():  # makes Adam's averages
+            for weight in optimizer.param_groups[0]["params"]:
+                weight.grad = torch.zeros_like(weight)
+            optimizer.step()
         training.ada.p = 0.5
-        shape = videos, frames, 3, side, side
-        part = torch.zeros(shape, dtype=torch.uint8), torch.zeros(shape[:2]), torch.zeros(videos, 0)
-        for _ in range(2):  # the first makes Adam's averages
-            training.step_number = 0  # so that the penalty is due
-            training.step([part, part])
+        pixels = torch.zeros(videos, frames, 3, side, side, dtype=torch.uint8)
+        part = pixels, torch.zeros(videos, frames), torch.zeros(videos, 0)
+        training.step([part, part])  # the first, in which the penalty is due
     return memory.peak / 1e9
 
 
-@patch.object(torch, "autocast", Autocast)
-@patch.object(torch, "is_autocast_enabled", lambda *_: Autocast.on)
+@patch.object(torch, "autocast", autocast)
+@patch.object(torch, "is_autocast_enabled", lambda *_: narrow[-1])
 @patch.object(torch.amp, "is_autocast_available", lambda _: True)
 @patch.object(functional, "conv2d", conv2d)
 @patch.object(loop, "mean_report", lambda parts: dict.fromkeys(parts[0].report, 0.0))
 def main() -> None:
     warnings.simplefilter("ignore")
     print("| preset | part | precision | fixed | each video | 4 | 8 | 16 | 32 | 64 |\n" + "|---" * 10 + "|")
-    for preset in sys.argv[1:] or preset_names():
-        for phase in PHASES:
-            for precision in ("float32", "bf16"):
-                four, eight = (peak_gb(preset, phase, precision, videos) for videos in (4, 8))
-                each = (eight - four) / 4  # it grows evenly, as each tensor either holds videos or does not
-                sizes = [n for n in (4, 8, 16, 32, 64) if n <= max(8, resolve(preset).phase(phase).batch)]
-                cells = [f"{four + (n - 4) * each:.1f}" for n in sizes] + ["–"] * (5 - len(sizes))
-                print(
-                    f"| `{preset}` | {phase} | {precision} | {four - 4 * each:.2f} | {each:.2f} |",
-                    " | ".join(cells),
-                    "|",
-                )
+    for preset, phase, precision in product(sys.argv[1:] or preset_names(), get_args(PhaseName), ("float32", "bf16")):
+        four, eight = (peak_gb(preset, phase, precision, videos) for videos in (4, 8))
+        each = (eight - four) / 4  # it grows evenly: a tensor holds all the videos or none
+        sizes = [n for n in (4, 8, 16, 32, 64) if n <= max(8, resolve(preset).phase(phase).batch)]
+        cells = [preset, phase, precision, f"{four - 4 * each:.2f}", f"{each:.3f}"]
+        cells += [f"{four + (n - 4) * each:.1f}" for n in sizes] + ["–"] * (5 - len(sizes))
+        print("|", " | ".join(cells), "|", flush=True)
 
 
 if __name__ == "__main__":
