@@ -75,7 +75,7 @@ def prepare_run(request: RunRequest) -> tuple[Training, dict[str, TransferReport
         request.batch_gpu,
         request.tensorboard,
     )
-    holds_run = processes.by_first((run / CONFIG_FILE).exists)
+    holds_run = processes.by_first(lambda: _holds_run(run))
     restarted = processes.restarts() > 0
     if not holds_run or (request.force and not restarted):
         return training, _start(training, request)
@@ -121,14 +121,26 @@ def _start(training: Training, request: RunRequest) -> dict[str, TransferReport]
     return reports
 
 
+def _holds_run(run: Path) -> bool:
+    """Whether a run is there. Raises ConfigError for what looks like one and is none of ours: it is left alone."""
+    if (run / CONFIG_FILE).exists():
+        return True
+    foreign = [name for name in ("checkpoints", LOG) if (run / name).exists()]
+    if foreign:
+        raise ConfigError(f"{run} holds {foreign[0]} but no {CONFIG_FILE}; it is left alone. Give another --out.")
+    return False
+
+
 def _clear(request: RunRequest) -> None:
+    """Make the folder that of a run which has not begun; only what an earlier run of ours left there is removed."""
     run = request.out
     run.mkdir(parents=True, exist_ok=True)
     _lock(run)
-    for name in ("checkpoints", "previews", "events"):
-        shutil.rmtree(run / name, ignore_errors=True)
-    for name in (LOG, SPEED):
-        (run / name).unlink(missing_ok=True)
+    if (run / CONFIG_FILE).exists():
+        for name in ("checkpoints", "previews", "events"):
+            shutil.rmtree(run / name, ignore_errors=True)
+        for name in (LOG, SPEED):
+            (run / name).unlink(missing_ok=True)
     _write_config(request, [])
 
 

@@ -172,6 +172,21 @@ def test_a_changed_setting_is_refused_by_name_unless_it_is_accepted(request_for:
     assert noted["train.lr_g"] == (2, 0.0025, 0.1) and "train.kimg" in noted
 
 
+@pytest.mark.parametrize("more", [{}, {"force": True}, {"resume": True}])
+def test_folders_of_others_are_left_alone(request_for: Any, tmp_path: Path, more: dict[str, bool]) -> None:
+    theirs = tmp_path / "run" / "checkpoints" / "epoch1.pt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("precious")
+    with pytest.raises(ConfigError, match="holds checkpoints but no config.json; it is left alone"):
+        prepare_run(request_for("run", 1, **more))
+    assert theirs.read_text() == "precious" and not (tmp_path / "run" / "config.json").exists()
+    pictures = tmp_path / "other" / "previews" / "mine.png"
+    pictures.parent.mkdir(parents=True)
+    pictures.write_text("precious")
+    prepare_run(request_for("other", 1, **more))
+    assert pictures.read_text() == "precious"
+
+
 def test_other_data_are_refused_unless_accepted(request_for: Any, tiny_dataset: Path, tmp_path: Path) -> None:
     train(request_for("run", 1))
     other = tmp_path / "other"
