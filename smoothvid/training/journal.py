@@ -45,7 +45,10 @@ class RunLog:
 
     def __init__(self, run: Path, from_step: int) -> None:
         self.run = run
-        kept = {name: [line for line in read_log(run / name) if line["step"] <= from_step] for name in (LOG, SPEED)}
+        kept = {
+            name: [line for line in read_log(run / name) if line.get("step", math.inf) <= from_step]
+            for name in (LOG, SPEED)
+        }
         self.lines: list[dict[str, Any]] = kept[LOG]
         for name, lines in kept.items():
             write_whole(run / name, "".join(json.dumps(line) + "\n" for line in lines))
@@ -77,11 +80,14 @@ class RunLog:
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines of a log, up to the one at which a killed run was cut off; none where there is no log."""
     lines: list[dict[str, Any]] = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
+    for text in path.read_bytes().splitlines() if path.is_file() else []:
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
         except ValueError:
             break
+        if not isinstance(line, dict):
+            break
+        lines.append(line)
     return lines
 
 

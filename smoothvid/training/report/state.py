@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smoothvid.training.journal import LOG, SPEED, read_log
+
 SPEED_TICKS = 10  # over which the speed is measured
 
 
@@ -131,27 +133,13 @@ def read_state(run: Path) -> RunState:
     return RunState(
         run=run,
         config=_read_config(run / "config.json"),
-        log=read_lines(run / "log.jsonl"),
-        speed=read_lines(run / "speed.jsonl"),
+        log=read_log(run / LOG),
+        speed=read_log(run / SPEED),
         checkpoints=sorted(
             int(item.name) for item in run.glob("checkpoints/*") if item.is_dir() and item.name.isdecimal()
         ),
         previews=sorted(int(item.stem) for item in run.glob("previews/*.png") if item.stem.isdecimal()),
     )
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a .jsonl, up to the one at which a killed run was cut off; none where there is no file."""
-    lines: list[dict[str, Any]] = []
-    for text in path.read_bytes().splitlines() if path.is_file() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            break
-        if not isinstance(line, dict):
-            break
-        lines.append(line)
-    return lines
 
 
 def number(value: Any) -> float | None:
