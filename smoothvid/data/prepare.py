@@ -25,10 +25,11 @@ from smoothvid.data.convert import Outcome, convert, frame_suffix, inspect, load
 from smoothvid.data.dataset import INDEX_NAME
 from smoothvid.data.prepare_report import NothingUsable, PrepareReport, PrepareRow, report_of
 from smoothvid.data.prepare_settings import PrepareSettings
-from smoothvid.data.shards import Piece, flush_to_disk, plan_shards, videos_of, write_index, write_shard
+from smoothvid.data.shards import Piece, plan_shards, videos_of, write_index, write_shard
 from smoothvid.data.sources import Source, find_sources
 from smoothvid.data.supervisor import JobFailed, JobNote, run_jobs
 from smoothvid.errors import DataError
+from smoothvid.files import flush
 
 __all__ = ["NothingUsable", "PrepareReport", "PrepareRow", "PrepareSettings", "prepare"]
 
@@ -183,7 +184,7 @@ def _finish(
     if out.exists():
         out.rename(old)
     partial.rename(out)
-    flush_to_disk(out.parent)
+    flush(out.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

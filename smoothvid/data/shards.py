@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -15,6 +14,7 @@ from smoothvid.data.frame_store import ZipFrames
 from smoothvid.data.prepare_settings import PrepareSettings
 from smoothvid.data.sources import Source
 from smoothvid.data.supervisor import JobFailed
+from smoothvid.files import flush
 
 MAX_SHARD_FRAMES = MAX_VIDEO_FRAMES
 Piece = tuple[VideoRecord, Path, int]  # a video, the part that holds it, and its first frame there
@@ -79,7 +79,7 @@ def write_shard(
             for frame in range(record.num_frames):
                 write_zip_entry(archive, f"{record.name}/{frame:06d}{suffix}", frames.read(".", first + frame))
             on_video()
-    flush_to_disk(path)
+    flush(path)
     contents = hashlib.sha256(ZipFrames(path).contents()).hexdigest()
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": contents}
 
@@ -106,14 +106,5 @@ def write_index(
         "videos": videos,
     }
     (folder / INDEX_NAME).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    flush_to_disk(folder / INDEX_NAME)
-    flush_to_disk(folder)
-
-
-def flush_to_disk(path: Path) -> None:
-    """Wait until a file or folder would survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(folder / INDEX_NAME)
+    flush(folder)
