@@ -24,7 +24,7 @@ def test_it_builds_for_the_size_in_its_name(name: str) -> None:
         times = torch.zeros(2, config.train.num_frames)
         images = torch.zeros(times.numel(), 3, config.model.resolution, config.model.resolution)
     assert discriminator(images, times).shape == (2,)
-    assert generator.synthesis.layers[-1].activate.down_matrix.shape[0] == config.model.resolution
+    assert generator.synthesis.layers[-1].activate.plan.out_size == config.model.resolution
 
 
 def test_the_largest_has_the_papers_networks() -> None:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from smoothvid.nn.filters import downsampling_matrix, lowpass_taps, resample, upsampling_matrix
-from smoothvid.nn.linear_conv import SQRT2, Linear, lrelu
+from smoothvid.nn import kernels
+from smoothvid.nn.filters import lowpass_taps
+from smoothvid.nn.kernels.plan import TAPS, FilterPlan
+from smoothvid.nn.linear_conv import Linear
+from smoothvid.nn.lrelu import SQRT2
 from smoothvid.nn.precision import full_precision
 
-FILTER_TAPS = 6  # per resampling factor
 ACTIVATION_CLAMP = 256.0
 
 
@@ -119,24 +121,17 @@ class FilteredLReLU(nn.Module):
     Source: StyleGAN3, section 3.2; the padding follows from exact sizes and centred filters.
     """
 
-    up_matrix: Tensor
-    down_matrix: Tensor
-
     def __init__(self, inner: Band, outer: Band, in_size: int) -> None:
         super().__init__()
         rate = 2 * max(inner.sampling_rate, outer.sampling_rate)
         up, down = rate // inner.sampling_rate, rate // outer.sampling_rate
-        up_taps = lowpass_taps(FILTER_TAPS * up, inner.cutoff, inner.half_width, rate)
-        down_taps = lowpass_taps(FILTER_TAPS * down, outer.cutoff, outer.half_width, rate)
-        pad = (outer.size - 1) * down + 1 - in_size * up + len(up_taps) + len(down_taps) - 2
-        low = (pad + up) // 2
-        up_matrix = upsampling_matrix(up_taps, in_size, up, low, pad - low)
+        up_taps = lowpass_taps(TAPS * up, inner.cutoff, inner.half_width, rate)
+        down_taps = lowpass_taps(TAPS * down, outer.cutoff, outer.half_width, rate)
         # The activation's gain √2 rides on the filter after it, a fourth root of two for each of two axes.
-        down_matrix = downsampling_matrix(down_taps, len(up_matrix), down) * math.sqrt(SQRT2)
-        self.register_buffer("up_matrix", torch.as_tensor(up_matrix, dtype=torch.float32), persistent=False)
-        self.register_buffer("down_matrix", torch.as_tensor(down_matrix, dtype=torch.float32), persistent=False)
+        down_taps = down_taps * math.sqrt(SQRT2)
+        clamp = ACTIVATION_CLAMP / SQRT2
+        self.plan = FilterPlan(in_size, outer.size, up, down, tuple(up_taps), tuple(down_taps), clamp)
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        x = resample(x + bias[:, None, None], self.up_matrix.to(x.dtype))
-        x = lrelu(x, gain=1.0, clamp=ACTIVATION_CLAMP / SQRT2)
-        return resample(x, self.down_matrix.to(x.dtype))
+    def forward(self, x: Tensor, bias: Tensor, scale: Tensor | None = None) -> Tensor:
+        """`scale` [N, C] multiplies x first."""
+        return kernels.filtered_lrelu(x, bias, self.plan, scale)

@@ -6,18 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smoothvid.nn import kernels
+from smoothvid.nn.lrelu import SQRT2, lrelu
 from smoothvid.nn.precision import full_precision
-
-LRELU_SLOPE = 0.2
-SQRT2 = math.sqrt(2.0)
-
-
-def lrelu(x: Tensor, gain: float = SQRT2, clamp: float | None = None) -> Tensor:
-    """Leaky ReLU of slope 0.2, times `gain`, clamped to ±`clamp` where one is given."""
-    x = F.leaky_relu(x, LRELU_SLOPE)
-    if gain != 1.0:
-        x = x * gain
-    return x if clamp is None else F.hardtanh(x, -clamp, clamp)  # as clamp, with a cheaper gradient
 
 
 def normalize_second_moment(x: Tensor, dim: int = -1, eps: float = 1e-8) -> Tensor:
@@ -85,7 +76,8 @@ class Conv2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def convolve(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight * self.weight_gain, self.bias, padding=self.padding)
+        y = kernels.conv(x, self.weight * self.weight_gain, self.padding)
+        return y if self.bias is None else y + self.bias[:, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.convolve(x)

@@ -9,33 +9,55 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smoothvid.nn import kernels
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.precision import full_precision
 from smoothvid.nn.running_means import note_mean
 
 
-def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, padding: int) -> Tensor:
-    """Convolve with a kernel whose inputs are scaled by `style` and whose outputs have unit expected norm.
+def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, padding: int, prepared: Tensor | None = None) -> Tensor:
+    """Convolve with a kernel whose inputs are scaled by `style`.
 
-    Scaling the activations instead of the kernel leaves one shared kernel for the whole batch. Any scale of the kernel
-    or of the style cancels in the demodulation, so a frame never depends on the batch that it is in.
+    Scaling the activations instead of the kernel leaves one shared kernel for the whole batch.
 
     Args:
         x: [N, in_channels, H, W].
         weight: [out_channels, in_channels, k, k].
         style: [N, in_channels].
+        prepared: see kernels.prepare_conv.
     """
-    y = F.conv2d(x * style[:, :, None, None], weight, padding=padding)
-    if demodulate:
-        y = y * demodulation(weight, style)[:, :, None, None]
-    return y
+    return kernels.conv(x, weight, padding, style, prepared)
+
+
+def low_rank_conv(x: Tensor, outer: Tensor, inner: Tensor, style: Tensor, padding: int) -> Tensor:
+    """As `modulated_conv` with the kernel `low_rank_kernel(outer, inner)`, which is never convolved with as a whole.
+
+    At each place of the kernel the inputs pass through r numbers. So there are two products with few channels, and in
+    between the r planes of each place are moved to it: next to the main convolution it costs nothing.
+    """
+    size, rank = inner.shape[2], inner.shape[0]
+    places = [(h, w) for h in range(size) for w in range(size)]
+    narrow = inner.permute(2, 3, 0, 1).reshape(-1, inner.shape[1], 1, 1)  # [k·k·r, in, 1, 1]
+    z = F.conv2d(x * style[:, :, None, None], narrow)
+    height, width = (side + 2 * padding - size + 1 for side in z.shape[2:])
+    parts = F.pad(z, (padding,) * 4).split(rank, 1)
+    moved = [part[:, :, h : h + height, w : w + width] for part, (h, w) in zip(parts, places, strict=True)]
+    return F.conv2d(torch.cat(moved, 1), outer.permute(0, 2, 3, 1).reshape(len(outer), -1, 1, 1))
 
 
 @full_precision
-def demodulation(weight: Tensor, style: Tensor) -> Tensor:
-    """One over the norm of each output's kernel, its inputs scaled by `style`: [N, out_channels]."""
-    norm = style.square() @ weight.square().sum((2, 3)).T
+def demodulation(weight: Tensor, style: Tensor, energy: Tensor | None = None) -> Tensor:
+    """One over the norm of each output's kernel, its inputs scaled by `style`: [N, out_channels].
+
+    Any scale of the kernel or of the style cancels here, so a frame never depends on the batch that it is in.
+    """
+    norm = style.square() @ (kernel_energy(weight) if energy is None else energy).T
     return (norm + 1e-8).rsqrt()
+
+
+def kernel_energy(weight: Tensor) -> Tensor:
+    """What `demodulation` needs to know of the kernel: [out, in]."""
+    return weight.square().sum((2, 3))
 
 
 @full_precision
@@ -80,6 +102,7 @@ class ModulatedConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.register_buffer("magnitude_ema", torch.ones([]))
         self.motion_style = Linear(v_dim, in_channels, bias_init=None) if motion_style else None
+        self.prepared: tuple[Tensor | None, Tensor | None] = (None, None)
         self.low_rank = low_rank
         if low_rank:
             self.motion_affine = Linear(v_dim, in_channels, bias_init=1.0)
@@ -87,18 +110,40 @@ class ModulatedConv(nn.Module):
             self.low_rank_in = nn.Parameter(torch.randn(low_rank, in_channels, kernel_size, kernel_size))
             self.low_rank_gain = nn.Parameter(torch.zeros(out_channels))
 
+    def prepare(self, size: int) -> None:
+        """Work out once what the weights give for pictures of this size; they must not change any more."""
+        self.prepared = kernels.prepare_conv(self.weight, size), kernel_energy(self.weight)
+
     def forward(self, x: Tensor, w: Tensor, v: Tensor | None = None, update_emas: bool = False) -> Tensor:
+        y, scale = self.convolve(x, w, v, update_emas)
+        return y * scale[:, :, None, None]
+
+    def convolve(
+        self, x: Tensor, w: Tensor, v: Tensor | None = None, update_emas: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """The convolution, and the factors [N, out] that its planes are still to be multiplied by.
+
+        What follows can often do that on its way.
+        """
         if update_emas:
             note_mean(self, "magnitude_ema", x.detach().float().square().mean(), self.magnitude_decay)
-        gain = self.magnitude_ema.rsqrt()
         style = self.affine(w) * self.style_gain
         if self.motion_style is not None:
             style = style + self.motion_style(v)
-        # The gain joins the input last, so that demodulation does not undo it.
-        y = modulated_conv(x, self.weight, style, self.demodulate, self.padding)
+        matrices, energy = self.prepared
+        y = modulated_conv(x, self.weight, style, self.padding, matrices)
+        scale = (
+            demodulation(self.weight, style, energy) if self.demodulate else style.new_ones(len(x), len(self.weight))
+        )
         if self.low_rank:
             assert v is not None
-            kernel = low_rank_kernel(self.low_rank_out, self.low_rank_in)
-            motion = modulated_conv(x, kernel, self.motion_affine(v), self.demodulate, self.padding)
-            y = y + motion * self.low_rank_gain[:, None, None]
-        return y * gain
+            motion = self.motion_affine(v)
+            extra = low_rank_conv(x, self.low_rank_out, self.low_rank_in, motion, self.padding)
+            extra_scale = self.low_rank_gain.expand(len(x), -1)
+            if self.demodulate:
+                kernel = low_rank_kernel(self.low_rank_out, self.low_rank_in)
+                extra_scale = extra_scale * demodulation(kernel, motion)
+            y = y * scale[:, :, None, None] + extra * extra_scale[:, :, None, None]
+            scale = torch.ones_like(scale)
+        # The gain joins last, so that demodulation does not undo it.
+        return y, scale * self.magnitude_ema.rsqrt()

@@ -36,7 +36,9 @@ class VideoModel:
         self.family, self.config, self.seen_clips = facts.family, config, facts.seen_clips
         self.resolution, self.fps, self.label_names = facts.resolution, facts.fps, list(facts.label_names)
         self.device = choose_device(device)
-        self.generator: Any = generator.eval().requires_grad_(False).to(self.device)
+        ready: Any = generator.eval().requires_grad_(False).to(self.device)
+        ready.prepare()
+        self.generator = ready
         # A CPU gains nothing from batches of larger pictures; elsewhere this bounds the memory, however many streams.
         self._pictures_at_once = 1 if self.device.type == "cpu" and self.resolution >= 128 else 32
         # At t = 10^8 frames a float32 speed is off by many turns, and by others in each chunk: motion is read off in

@@ -21,11 +21,11 @@ class PlainLReLU(nn.Module):
 
     def __init__(self, filtered: FilteredLReLU) -> None:
         super().__init__()
-        in_size, self.out_size = filtered.up_matrix.shape[1], filtered.down_matrix.shape[0]
+        in_size, self.out_size = filtered.plan.in_size, filtered.plan.out_size
         self.up = 2 if self.out_size > in_size else 1
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        x = (x + bias[:, None, None]).repeat_interleave(self.up, -1).repeat_interleave(self.up, -2)
+    def forward(self, x: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        x = (x * scale[:, :, None, None] + bias[:, None, None]).repeat_interleave(self.up, -1).repeat_interleave(self.up, -2)
         crop = (x.shape[-1] - self.out_size) // 2
         x = x[..., crop : crop + self.out_size, crop : crop + self.out_size]
         return F.leaky_relu(x, 0.2) * math.sqrt(2)

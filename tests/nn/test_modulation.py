@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from smoothvid.nn.modulation import ModulatedConv, modulated_conv
+from smoothvid.nn.modulation import ModulatedConv, demodulation, low_rank_conv, low_rank_kernel, modulated_conv
 from smoothvid.nn.running_means import settle_means
 
 
@@ -23,8 +23,22 @@ def test_against_a_kernel_for_each_sample(demodulate: bool, kernel_size: int) ->
     torch.manual_seed(0)
     x, weight = torch.randn(3, 5, 7, 7).double(), torch.randn(4, 5, kernel_size, kernel_size).double()
     style = torch.randn(3, 5).double()
-    ours = modulated_conv(x, weight, style, demodulate, kernel_size - 1)
+    ours = modulated_conv(x, weight, style, kernel_size - 1)
+    if demodulate:
+        ours = ours * demodulation(weight, style)[:, :, None, None]
     torch.testing.assert_close(ours, explicit(x, weight, style, demodulate, kernel_size - 1))
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("rank", [1, 4])
+def test_low_rank_convolution_is_that_with_the_whole_kernel(kernel_size: int, rank: int) -> None:
+    torch.manual_seed(0)
+    outer, inner = torch.randn(6, rank, kernel_size, kernel_size), torch.randn(rank, 5, kernel_size, kernel_size)
+    x, style, kernel = torch.randn(3, 5, 7, 9).double(), torch.randn(3, 5).double(), low_rank_kernel(outer, inner)
+    for padding in range(kernel_size):
+        ours = low_rank_conv(x, outer.double(), inner.double(), style, padding)
+        expected = modulated_conv(x, kernel.double(), style, padding)
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
 
 
 def layer(low_rank: int = 0, demodulate: bool = True) -> ModulatedConv:

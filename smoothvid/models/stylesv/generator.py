@@ -42,7 +42,8 @@ class SynthesisLayer(nn.Module):
         self.activate = FilteredLReLU(inner, outer, inner.size + 2)
 
     def forward(self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
-        return self.activate(self.conv(x, w, v, update_emas), self.bias)
+        y, scale = self.conv.convolve(x, w, v, update_emas)
+        return self.activate(y, self.bias, scale)
 
 
 class ToRGB(nn.Module):
@@ -153,6 +154,12 @@ class Generator(nn.Module):
         self.mapping = StyleMapping(
             g.z_dim, c_dim, g.w_dim, self.synthesis.num_ws, g.mapping_layers, w_avg_decay=g.w_avg_decay
         )
+
+    def prepare(self) -> None:
+        """Work out once what the weights give, for sampling: from now on they stay as they are."""
+        for layer in self.synthesis.layers:
+            assert isinstance(layer, SynthesisLayer)
+            layer.conv.prepare(layer.activate.plan.in_size - 2)
 
     def begin_motion(self) -> None:
         """From an image model to a video model: motion starts as MotionConfig.start says."""

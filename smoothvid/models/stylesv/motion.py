@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from smoothvid.models.stylesv.config import MotionConfig
 from smoothvid.nn.bspline import cubic_weights, quadratic_weights
-from smoothvid.nn.linear_conv import Linear, lrelu
+from smoothvid.nn.linear_conv import Linear
+from smoothvid.nn.lrelu import lrelu
 from smoothvid.nn.precision import full_precision
 
 _MEMORY = 16  # M: codes after which a deviation of speed is forgotten

@@ -1,0 +1,206 @@
+"""The operations that take time beside convolutions, each by the fastest path this machine has.
+
+    rows        CPU: compiled by Numba when first used, a row at a time through the processor's nearest memory
+    tiles       CUDA: a Triton kernel, a tile at a time on the chip
+    matrices    anywhere, differentiable any number of times: dense products with small matrices
+    plain       the reference, written as in the papers: insert zeros, filter, activate, filter, drop samples
+
+All compute the same; tests hold them to each other. `chosen("plain")` is for these tests and for `smoothvid bench`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from smoothvid.nn.filters import resample
+from smoothvid.nn.kernels import plain
+from smoothvid.nn.kernels.plan import FilterPlan, plan_matrices
+from smoothvid.nn.lrelu import lrelu
+from smoothvid.nn.precision import full_precision
+
+Path = Literal["auto", "matrices", "plain"]
+_path: Path = "auto"
+
+
+@contextmanager
+def chosen(path: Path) -> Iterator[None]:
+    """Within it the operations go this way; "auto" is the fastest that there is."""
+    global _path
+    before, _path = _path, path
+    try:
+        yield
+    finally:
+        _path = before
+
+
+def filtered_lrelu(
+    x: Tensor, bias: Tensor, plan: FilterPlan, scale: Tensor | None = None, out_scale: Tensor | None = None
+) -> Tensor:
+    """Filter, activate at a higher rate, filter: down(clamp(lrelu(up(x · scale + bias)))) · out_scale.
+
+    Args:
+        x: [N, C, s, s].
+        bias: [C].
+        scale, out_scale: [N, C]; None for one.
+
+    Returns [N, C, plan.out_size, plan.out_size]. Source: StyleGAN3 (Karras et al., NeurIPS 2021), section 3.2.
+    """
+    tiles = _tiles() if _path == "auto" and x.device.type == "cuda" and x.dtype != torch.float64 else None
+    if tiles is not None:  # reads and writes bfloat16, and adds up in float32
+        return _filtered_lrelu(x, bias, plan, scale, out_scale, tiles)
+    return _filtered_lrelu_in_float32(x, bias, plan, scale, out_scale)
+
+
+@full_precision
+def _filtered_lrelu_in_float32(
+    x: Tensor, bias: Tensor, plan: FilterPlan, scale: Tensor | None, out_scale: Tensor | None
+) -> Tensor:
+    fits = _path == "auto" and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    return _filtered_lrelu(x, bias, plan, scale, out_scale, _rows() if fits else None)
+
+
+def _filtered_lrelu(
+    x: Tensor,
+    bias: Tensor,
+    plan: FilterPlan,
+    scale: Tensor | None,
+    out_scale: Tensor | None,
+    kernel: ModuleType | None,
+) -> Tensor:
+    if kernel is None:
+        y = _by_torch(x, bias, plan, scale)
+    elif torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, bias, scale)):
+        y = _FilteredLReLU.apply(x, bias, scale, plan, kernel)
+    else:
+        result: Tensor = kernel.forward(x, bias, scale, out_scale, plan)
+        return result
+    return y if out_scale is None else y * out_scale[:, :, None, None]
+
+
+def conv(
+    x: Tensor, weight: Tensor, padding: int, scale: Tensor | None = None, prepared: Tensor | None = None
+) -> Tensor:
+    """F.conv2d of x · scale, [N, in, H, W] and [N, in], with `padding` at all borders.
+
+    `prepared` is `prepare_conv(weight)`, where the same weights serve many times.
+    """
+    winograd = _winograd(x, weight)
+    differentiable = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    if scale is not None and (winograd is None or differentiable):
+        x, scale = x * scale[:, :, None, None], None
+    if winograd is None:
+        y = F.conv2d(x, weight, padding=padding)
+    elif differentiable:
+        y = _Convolution.apply(x, weight, padding, winograd)
+    else:
+        y = winograd.forward(x, winograd.transformed(weight) if prepared is None else prepared, padding, scale)
+    return y
+
+
+def prepare_conv(weight: Tensor, size: int) -> Tensor | None:
+    """What `conv` over pictures of this size otherwise makes of the weights at each call; None for nothing."""
+    winograd = _winograd(weight.new_empty(1, weight.shape[1], size, size), weight)
+    return None if winograd is None else winograd.transformed(weight)
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: int, winograd: ModuleType) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.padding, ctx.winograd = padding, winograd
+        y: Tensor = winograd.forward(x, winograd.transformed(weight), padding)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        for_x, for_weight = ctx.needs_input_grad[:2]
+        if torch.is_grad_enabled():
+            y = F.conv2d(x, weight, padding=ctx.padding)
+            inputs = [t for t, needed in ((x, for_x), (weight, for_weight)) if needed]
+            found = iter(torch.autograd.grad(y, inputs, grad, create_graph=True))
+            return next(found) if for_x else None, next(found) if for_weight else None, None, None
+        # The gradient of the input is a convolution of that of the output, with the kernels turned round.
+        turned = ctx.winograd.transformed(weight.flip(2, 3).transpose(0, 1)) if for_x else None
+        grad_x = ctx.winograd.forward(grad, turned, 2 - ctx.padding) if for_x else None
+        grad_weight = ctx.winograd.weight_gradient(grad, x, ctx.padding) if for_weight else None
+        return grad_x, grad_weight, None, None
+
+
+def _winograd(x: Tensor, weight: Tensor) -> ModuleType | None:
+    if _path != "auto" or x.device.type != "cpu" or {x.dtype, weight.dtype} != {torch.float32} or not _numba():
+        return None
+    if torch.is_autocast_enabled("cpu"):
+        return None
+    from smoothvid.nn.kernels import winograd
+
+    return winograd if winograd.suits(weight, x.shape[2], x.shape[3]) else None
+
+
+def _by_torch(x: Tensor, bias: Tensor, plan: FilterPlan, scale: Tensor | None) -> Tensor:
+    if scale is not None:
+        x = x * scale[:, :, None, None]
+    x = x + bias[:, None, None]
+    if _path == "plain":
+        return plain.filtered_lrelu(x, plan)
+    up, down = plan_matrices(plan, x.dtype, x.device)
+    return resample(lrelu(resample(x, up), gain=1.0, clamp=plan.clamp), down)
+
+
+class _FilteredLReLU(torch.autograd.Function):
+    """A kernel's two passes. Where gradients are to be differentiated once more, PyTorch's own operations do it all."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, bias: Tensor, scale: Tensor | None, plan: FilterPlan, kernel: ModuleType
+    ) -> Tensor:
+        ctx.save_for_backward(x, bias, scale)
+        ctx.plan, ctx.kernel = plan, kernel
+        result: Tensor = kernel.forward(x, bias, scale, None, plan)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, bias, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            inputs = [t for t, needed in zip((x, bias, scale), ctx.needs_input_grad, strict=False) if needed]
+            y = _by_torch(x, bias, ctx.plan, scale)
+            found = iter(torch.autograd.grad(y, inputs, grad, create_graph=True))
+            return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
+        grad_x, grad_bias, grad_scale = ctx.kernel.backward(grad, x, bias, scale, ctx.plan)
+        return (
+            grad_x,
+            grad_bias.sum(0).to(bias.dtype),
+            None if scale is None else grad_scale.to(scale.dtype),
+            None,
+            None,
+        )
+
+
+@cache
+def _numba() -> bool:
+    return find_spec("numba") is not None
+
+
+def _rows() -> ModuleType | None:
+    if not _numba():
+        return None
+    from smoothvid.nn.kernels import rows
+
+    return rows
+
+
+@cache
+def _tiles() -> ModuleType | None:
+    if find_spec("triton") is None:
+        return None
+    from smoothvid.nn.kernels import tiles
+
+    return tiles

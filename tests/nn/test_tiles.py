@@ -1,0 +1,198 @@
+"""The Triton kernels against the plain path: on CUDA where there is one, else and always in Triton's interpreter.
+
+The interpreter must be asked for before Triton is imported, so one test here runs this file once more by itself.
+"""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from smoothvid.nn.filters import lowpass_taps
+from smoothvid.nn.kernels import chosen, filtered_lrelu
+from smoothvid.nn.kernels.plan import TAPS, FilterPlan
+from smoothvid.nn.kernels.tiling import LARGEST_TILE, Tiling, backward_tiling, forward_tiling
+
+triton = pytest.importorskip("triton", reason="Triton is not installed")
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+DEVICE = "cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu"
+on_device = pytest.mark.skipif(
+    DEVICE == "cpu" and not INTERPRETED, reason="no CUDA; test_in_the_interpreter runs this on the CPU"
+)
+
+NUMBERS = "agrees or types or edges"  # the tests that run kernels
+
+SMALL = [  # up, down, in_size, out_size, clamp
+    (2, 2, 38, 37, 0.4),  # several tiles both ways
+    (4, 2, 13, 24, 0.3),
+    (1, 1, 27, 30, math.inf),
+    (2, 1, 19, 29, 0.4),
+    (1, 2, 29, 21, 0.4),
+    (3, 2, 17, 25, 0.4),
+    (4, 3, 9, 17, math.inf),
+    (3, 4, 13, 6, 0.2),
+    (2, 2, 3, 1, 0.2),
+]
+LARGE = [(2, 2, 150, 148, 0.4), (4, 2, 86, 149, 0.4), (2, 2, 278, 256, math.inf), (1, 4, 100, 24, 0.4)]
+
+
+def make_plan(up: int, down: int, in_size: int, out_size: int, clamp: float) -> FilterPlan:
+    up_taps, down_taps = (lowpass_taps(TAPS * factor, 0.4, 0.2, float(factor)) for factor in (up, down))
+    return FilterPlan(in_size, out_size, up, down, tuple(up_taps), tuple(down_taps * 1.2), clamp)
+
+
+def make_inputs(plan: FilterPlan, dtype: torch.dtype = torch.float32, seed: int = 0) -> tuple[Tensor, ...]:
+    """x and the gradient from above, channels last so that planes are not contiguous; bias, scale and out_scale."""
+    rng = torch.Generator().manual_seed(seed)
+    n, c = (2, 2) if DEVICE == "cpu" else (3, 40)
+    x, grad = (
+        torch.randn(n, size, size, c, generator=rng).to(DEVICE, dtype).permute(0, 3, 1, 2)
+        for size in (plan.in_size, plan.out_size)
+    )
+    bias = torch.randn(c, generator=rng) * 0.3
+    scale, out_scale = torch.rand(2, n, c, generator=rng) + 0.5
+    return x, grad, bias.to(DEVICE), scale.to(DEVICE), out_scale.to(DEVICE)
+
+
+def expected(plan: FilterPlan, x: Tensor, grad: Tensor, bias: Tensor, scale: Tensor | None) -> tuple[Tensor, ...]:
+    """The plain path in float64: result, gradients of x, bias and scale (of x again where there is no scale)."""
+    x, bias = x.double().requires_grad_(), bias.double().requires_grad_()
+    scale = None if scale is None else scale.double().requires_grad_()
+    with chosen("plain"):
+        y = filtered_lrelu(x, bias, plan, scale)
+    return y, *torch.autograd.grad(y, (x, bias, x if scale is None else scale), grad.double())
+
+
+def assert_close(ours: Tensor, theirs: Tensor, tolerance: float) -> None:
+    assert ours.shape == theirs.shape
+    assert (ours.double() - theirs).norm() <= tolerance * theirs.norm()
+
+
+@on_device
+@pytest.mark.parametrize("case", SMALL if DEVICE == "cpu" else SMALL + LARGE)
+def test_agrees_with_plain(case: tuple[int, int, int, int, float]) -> None:
+    from smoothvid.nn.kernels import tiles
+
+    plan = make_plan(*case)
+    x, grad, bias, scale, out_scale = make_inputs(plan)
+    y, grad_x, grad_bias, grad_scale = expected(plan, x, grad, bias, scale)
+    our_y = tiles.forward(x, bias, scale, out_scale, plan)
+    our_grad_x, our_grad_bias, our_grad_scale = tiles.backward(grad, x, bias, scale, plan)
+    assert our_y.is_contiguous() and our_y.dtype == our_grad_x.dtype == torch.float32
+    assert_close(our_y, y * out_scale[:, :, None, None], 1e-5)
+    assert_close(our_grad_x, grad_x, 1e-4)
+    assert_close(our_grad_bias.sum(0), grad_bias, 1e-4)
+    assert_close(our_grad_scale, grad_scale, 1e-4)
+
+    if case[-1] < math.inf:  # the clamp must have had its part in this
+        unbounded = expected(make_plan(*case[:-1], math.inf), x, grad, bias, scale)
+        assert (unbounded[0] - y).norm() > 0.1 * y.norm()
+
+
+@on_device
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float16, 3e-3), (torch.bfloat16, 2e-2)])
+def test_types_and_no_scales(dtype: torch.dtype, tolerance: float) -> None:
+    from smoothvid.nn.kernels import tiles
+
+    plan = make_plan(2, 2, 25, 24, math.inf)
+    x, grad, bias, *_ = make_inputs(plan, dtype)
+    y, grad_x, grad_bias, _ = expected(plan, x, grad, bias, None)
+    our_y = tiles.forward(x, bias, None, None, plan)
+    our_grad_x, our_grad_bias, _ = tiles.backward(grad, x, bias, None, plan)
+    assert our_y.dtype == our_grad_x.dtype == dtype and our_grad_bias.dtype == torch.float32
+    assert_close(our_y, y, tolerance)
+    assert_close(our_grad_x, grad_x, 5 * tolerance)  # the slope is another where rounding turns a sign
+    assert_close(our_grad_bias.sum(0), grad_bias, 5 * tolerance)
+
+
+@on_device
+def test_edges_of_the_activation() -> None:
+    """At zero the gradient's slope is 0.2, at the clamp 0; what is not a number stays so."""
+    from smoothvid.nn.kernels import tiles
+
+    plan = make_plan(2, 2, 16, 15, math.inf)
+    x, grad, bias, scale, _ = make_inputs(plan)
+    nothing = torch.zeros_like(x)
+    ours = tiles.backward(grad, nothing, 0 * bias, scale, plan)[0]
+    assert_close(ours, expected(plan, nothing, grad, 0 * bias, scale)[1], 1e-4)
+
+    ours = tiles.backward(grad, nothing, 0 * bias, scale, make_plan(2, 2, 16, 15, 0.0))[0]
+    assert torch.equal(ours, nothing)
+
+    x[0, 1, 8, 8] = math.nan
+    y = tiles.forward(x, bias, None, None, make_plan(2, 2, 16, 15, 0.5))
+    assert y[0, 1].isnan().any() and not y[0, 0].isnan().any()
+
+
+@pytest.mark.skipif(INTERPRETED, reason="this is that run")
+def test_in_the_interpreter() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-x", "-k", NUMBERS, __file__],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0 and f"\n{len(SMALL) + 4} passed" in run.stdout, run.stdout[-8000:] + run.stderr[-2000:]
+
+
+@pytest.mark.skipif(INTERPRETED, reason="the interpreter compiles nothing")
+@pytest.mark.skipif(sys.platform != "linux", reason="Triton brings its compiler for Linux")
+def test_compiles_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the interpreter cannot tell: that the compiler takes the kernels, and that they fit on a chip."""
+    from smoothvid.nn.kernels import tiles
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    plan = make_plan(2, 2, 150, 148, 256.0)
+    for kernel, make in ((tiles._forward, forward_tiling), (tiles._backward, backward_tiling)):
+        tiling = make(plan, torch.bfloat16, torch.device("cpu"))  # float32 takes the compiler some ten times as long
+        assert compiled(kernel, tiling).metadata.shared < 100 * 1024
+
+
+def compiled(kernel: Any, tiling: Tiling) -> Any:
+    """The kernel in bfloat16 for a device of compute capability 9.0, as a launch with all scales would have it."""
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    options = {name: tiling.arguments[name] for name in ("num_warps", "enable_fp_fusion")}
+    constants = {name: value for name, value in tiling.arguments.items() if name.isupper()}
+    signature = dict.fromkeys(kernel.arg_names, "*bf16")
+    signature |= dict.fromkeys({"bias", "scale", "out_scale", "sums"} & signature.keys(), "*fp32")
+    signature |= {name: "i32" for name in ("channels", "in_size", "out_size", *tiling.arguments) if name in signature}
+    signature |= {"clamp": "fp32"} | dict.fromkeys(constants, "constexpr")
+    return triton.compile(ASTSource(kernel, signature, constants), target=GPUTarget("cuda", 90, 32), options=options)
+
+
+@pytest.mark.parametrize("up", [1, 2, 3, 4])
+@pytest.mark.parametrize("down", [1, 2, 3, 4])
+def test_tiles_cover_the_plane(up: int, down: int) -> None:
+    plan = make_plan(up, down, 61, 61 * up // down, 1.0)
+    for size, make in ((plan.out_size, forward_tiling), (plan.in_size, backward_tiling)):
+        tiles, _, arguments = make(plan, torch.float32, torch.device("cpu"))
+        tile = arguments["tile"]
+        assert isinstance(tile, int) and tile <= LARGEST_TILE and (tiles - 1) * tile < size <= tiles * tile
+
+
+if INTERPRETED:  # in Triton 3.9 it multiplies the bits of bfloat16 numbers as if they were integers
+    import triton.language as tl
+    from triton.runtime import interpreter
+
+    _dot = interpreter.InterpreterBuilder.create_dot
+
+    def _dot_of_bfloat16(self: Any, a: Any, b: Any, *rest: Any) -> Any:
+        def widened(handle: Any) -> Any:
+            if handle.data.dtype != np.uint16:
+                return handle
+            return interpreter.TensorHandle((handle.data.astype(np.uint32) << 16).view(np.float32), tl.float32)
+
+        return _dot(self, widened(a), widened(b), *rest)
+
+    interpreter.InterpreterBuilder.create_dot = _dot_of_bfloat16
