@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from smoothvid.nn.filters import blur
+from smoothvid.nn import kernels
 from smoothvid.nn.linear_conv import Conv2d, Linear
 from smoothvid.nn.precision import full_precision
 from smoothvid.nn.temporal_shift import temporal_shift
@@ -29,7 +29,7 @@ class DownConv(Conv2d):
     """A 3×3 convolution that filters first and keeps every second sample: [N, C, H, H] → [N, out, H/2, H/2]."""
 
     def convolve(self, x: Tensor) -> Tensor:
-        return nn.functional.conv2d(blur(x, pad=2), self.weight * self.weight_gain, self.bias, stride=2)
+        return nn.functional.conv2d(kernels.blur(x, pad=2), self.weight * self.weight_gain, self.bias, stride=2)
 
 
 class ResidualBlock(nn.Module):
@@ -46,7 +46,7 @@ class ResidualBlock(nn.Module):
         self.skip = Conv2d(in_channels, out_channels, 1, bias=False, gain=SQRT_HALF)
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
-        shortcut = self.skip(blur(x, pad=1, down=2))
+        shortcut = self.skip(kernels.blur(x, pad=1, down=2))
         if self.shift:
             x = temporal_shift(x, num_frames)
         return shortcut + self.conv1(self.conv0(x))

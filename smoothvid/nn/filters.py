@@ -66,14 +66,9 @@ def resample(x: Tensor, matrix: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _blur_matrix(in_size: int, pad: int, down: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def blur_matrix(in_size: int, pad: int, down: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Pad one axis and filter it by [1, 3, 3, 1]/8: [(in_size + 2·pad − 4) // down + 1, in_size]."""
     padded = np.pad(np.eye(in_size), ((pad, pad), (0, 0)))
     matrix = downsampling_matrix(np.array(BINOMIAL_4), in_size + 2 * pad, down) @ padded
     with torch.inference_mode(False):  # what is kept must serve a later training step too
         return torch.as_tensor(matrix, dtype=dtype, device=device)
-
-
-@full_precision
-def blur(x: Tensor, pad: int, down: int = 1) -> Tensor:
-    """Filter square planes with [1, 3, 3, 1]/8 on both axes: [..., H, H] → [..., (H + 2·pad − 4) // down + 1, same]."""
-    return resample(x, _blur_matrix(x.shape[-1], pad, down, x.dtype, x.device))

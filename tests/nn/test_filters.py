@@ -4,7 +4,8 @@ import scipy.signal
 import torch
 import torch.nn.functional as F
 
-from smoothvid.nn.filters import BINOMIAL_4, blur, downsampling_matrix, lowpass_taps, resample, upsampling_matrix
+from smoothvid.nn import kernels
+from smoothvid.nn.filters import BINOMIAL_4, downsampling_matrix, lowpass_taps, resample, upsampling_matrix
 
 
 def insert_pad_convolve(x: np.ndarray, taps: np.ndarray, up: int, low: int, high: int) -> np.ndarray:
@@ -58,19 +59,29 @@ def test_lowpass_passes_below_and_stops_above(cutoff: float, half_width: float) 
     assert np.abs(response[np.argmin(np.abs(freqs - cutoff))]) == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize("pad, down", [(2, 1), (1, 2), (1, 1), (2, 2)])
-def test_blur_is_a_depthwise_convolution(pad: int, down: int) -> None:
-    x = torch.randn(2, 3, 10, 10, dtype=torch.float64)
+@pytest.mark.parametrize("path", ["auto", "matrices", "plain"])
+@pytest.mark.parametrize("size", [4, 9, 10])
+@pytest.mark.parametrize("pad, down", [(2, 1), (1, 2), (1, 1), (2, 2), (0, 1), (3, 3)])
+def test_blur_is_a_depthwise_convolution(pad: int, down: int, size: int, path: kernels.Path) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, size, size, dtype=torch.float64, requires_grad=True)
     taps = torch.tensor(BINOMIAL_4, dtype=torch.float64)
     kernel = torch.outer(taps, taps).expand(3, 1, 4, 4)
     expected = F.conv2d(F.pad(x, [pad] * 4), kernel, groups=3, stride=down)
-    torch.testing.assert_close(blur(x, pad, down), expected)
+    with kernels.chosen(path):
+        ours = kernels.blur(x, pad, down)
+        torch.testing.assert_close(ours, expected)
+        grad = torch.randn_like(expected)
+        for_x, true = (torch.autograd.grad(y, x, grad, create_graph=True)[0] for y in (ours, expected))
+        torch.testing.assert_close(for_x, true)
+        assert torch.autograd.gradgradcheck(lambda x: kernels.blur(x, pad, down), (x,))
 
 
 def test_blur_trains_after_a_look_without_gradients() -> None:
     size = 18  # a size that nothing else uses, so that its matrix is made here
-    with torch.inference_mode():
-        blur(torch.zeros(1, 1, size, size), pad=2)
-    x = torch.ones(1, 1, size, size, requires_grad=True)
-    blur(x, pad=2).sum().backward()
+    with kernels.chosen("matrices"):
+        with torch.inference_mode():
+            kernels.blur(torch.zeros(1, 1, size, size), pad=2)
+        x = torch.ones(1, 1, size, size, requires_grad=True)
+        kernels.blur(x, pad=2).sum().backward()
     assert x.grad is not None and float(x.grad[0, 0, 9, 9]) == pytest.approx(1)

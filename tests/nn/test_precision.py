@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from smoothvid.models.stylesv.discriminator import Discriminator
 from smoothvid.models.stylesv.generator import Generator, ToRGB
 from smoothvid.models.stylesv.motion import Motion
-from smoothvid.nn import alias_free, augment, discriminator, filters, kernels, modulation
+from smoothvid.nn import alias_free, augment, discriminator, kernels, modulation
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.losses import fake_loss, generator_loss
 from smoothvid.nn.precision import full_precision
@@ -93,8 +93,8 @@ def test_what_is_in_which_precision(networks: tuple[Generator, Discriminator], m
     norms: list[torch.dtype] = []
     watch(monkeypatch, F, "conv2d", convolutions)
     watch(monkeypatch, kernels, "filtered_lrelu", filtered)
-    for place in (filters, augment):
-        watch(monkeypatch, place, "resample", filtered)
+    watch(monkeypatch, kernels, "blur", filtered)
+    watch(monkeypatch, augment, "resample", filtered)
     watch(monkeypatch, modulation, "demodulation", norms)
     modules: dict[str, Any] = {}
     for part in (generator, judge):
@@ -171,8 +171,8 @@ def test_plain_autocast_would_be_far_worse(
 def unmark(monkeypatch: pytest.MonkeyPatch, only_filters: bool = False) -> None:
     """Take `full_precision` away, everywhere or from the filters."""
     marked: list[tuple[Any, str]] = [
-        (kernels, "_filtered_lrelu_in_float32"), (kernels, "resample"), (filters, "resample"), (augment, "resample"),
-        (discriminator, "blur"),
+        (kernels, "_filtered_lrelu_in_float32"), (kernels, "resample"), (augment, "resample"),
+        (kernels, "blur"),
     ]  # fmt: skip
     if not only_filters:
         marked += [(augment, "augment"), (modulation, "demodulation"), (modulation, "low_rank_kernel")]

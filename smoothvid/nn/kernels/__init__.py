@@ -1,6 +1,7 @@
 """The operations that take time beside convolutions, each by the fastest path this machine has.
 
-    rows        CPU: compiled by Numba when first used, a row at a time through the processor's nearest memory
+    rows        CPU: compiled by Numba when first used, a row at a time through the processor's nearest memory;
+                with it go `winograd`, convolutions with fewer products, and `blurring`, the discriminator's filter
     tiles       CUDA: a Triton kernel, a tile at a time on the chip
     matrices    anywhere, differentiable any number of times: dense products with small matrices
     plain       the reference, written as in the papers: insert zeros, filter, activate, filter, drop samples
@@ -19,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from smoothvid.nn.filters import resample
+from smoothvid.nn.filters import blur_matrix, resample
 from smoothvid.nn.kernels import plain
 from smoothvid.nn.kernels.plan import FilterPlan, plan_matrices
 from smoothvid.nn.lrelu import lrelu
@@ -62,8 +63,7 @@ def filtered_lrelu(
 def _filtered_lrelu_in_float32(
     x: Tensor, bias: Tensor, plan: FilterPlan, scale: Tensor | None, out_scale: Tensor | None
 ) -> Tensor:
-    fits = _path == "auto" and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-    return _filtered_lrelu(x, bias, plan, scale, out_scale, _rows() if fits else None)
+    return _filtered_lrelu(x, bias, plan, scale, out_scale, _rows() if _for_numba(x) else None)
 
 
 def _filtered_lrelu(
@@ -82,6 +82,35 @@ def _filtered_lrelu(
         result: Tensor = kernel.forward(x, bias, scale, out_scale, plan)
         return result
     return y if out_scale is None else y * out_scale[:, :, None, None]
+
+
+@full_precision
+def blur(x: Tensor, pad: int, down: int = 1) -> Tensor:
+    """Filter square planes with [1, 3, 3, 1]/8 on both axes: [N, C, s, s] → [N, C, m, m].
+
+    `pad` zeros stand beyond the borders, every `down`-th sample is kept: m = (s + 2·pad − 4)//down + 1.
+    """
+    if _path == "plain":
+        return plain.blur(x, pad, down)
+    if _for_numba(x):
+        y: Tensor = _Blur.apply(x, pad, down, None)
+        return y
+    return resample(x, blur_matrix(x.shape[-1], pad, down, x.dtype, x.device))
+
+
+class _Blur(torch.autograd.Function):
+    """Blurs, or goes back to planes of a given size as gradients do; each is the other's gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, pad: int, down: int, back_to: int | None) -> Tensor:
+        from smoothvid.nn.kernels import blurring
+
+        ctx.pad, ctx.down, ctx.other = pad, down, x.shape[-1] if back_to is None else None
+        return blurring.blur(x, pad, down) if back_to is None else blurring.transposed(x, pad, down, back_to)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return _Blur.apply(grad, ctx.pad, ctx.down, ctx.other), None, None, None
 
 
 def conv(
@@ -135,9 +164,8 @@ class _Convolution(torch.autograd.Function):
 
 
 def _winograd(x: Tensor, weight: Tensor) -> ModuleType | None:
-    if _path != "auto" or x.device.type != "cpu" or {x.dtype, weight.dtype} != {torch.float32} or not _numba():
-        return None
-    if torch.is_autocast_enabled("cpu"):
+    narrow = torch.is_autocast_enabled("cpu") or {x.dtype, weight.dtype} != {torch.float32}
+    if narrow or not _for_numba(x):
         return None
     from smoothvid.nn.kernels import winograd
 
@@ -184,14 +212,16 @@ class _FilteredLReLU(torch.autograd.Function):
         )
 
 
+def _for_numba(x: Tensor) -> bool:
+    return _path == "auto" and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and _numba()
+
+
 @cache
 def _numba() -> bool:
     return find_spec("numba") is not None
 
 
-def _rows() -> ModuleType | None:
-    if not _numba():
-        return None
+def _rows() -> ModuleType:
     from smoothvid.nn.kernels import rows
 
     return rows

@@ -1,9 +1,10 @@
-"""The filtered activation as the papers write it: the reference that the fast paths are tested and timed against."""
+"""The filters as the papers write them: the reference that the fast paths are tested and timed against."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from smoothvid.nn.filters import BINOMIAL_4
 from smoothvid.nn.kernels.plan import FilterPlan
 from smoothvid.nn.lrelu import lrelu
 
@@ -18,6 +19,11 @@ def filtered_lrelu(x: Tensor, plan: FilterPlan) -> Tensor:
     x = filter_both_axes(x, [tap * plan.up for tap in plan.up_taps])
     x = lrelu(x, gain=1.0, clamp=plan.clamp)
     return filter_both_axes(x, plan.down_taps)[:, :, :: plan.down, :: plan.down]
+
+
+def blur(x: Tensor, pad: int, down: int) -> Tensor:
+    """Filter with [1, 3, 3, 1]/8 on both axes and drop samples."""
+    return filter_both_axes(F.pad(x, [pad] * 4), BINOMIAL_4)[:, :, ::down, ::down]
 
 
 def insert_zeros(x: Tensor, factor: int) -> Tensor:
