@@ -1,7 +1,7 @@
 """Imports go down the list only, and `import smoothvid` and the start of a command stay light.
 
-smoothvid_cli → training → evaluation → sampling → run_config → models | data → batch | nn | processes
-→ settings | files → errors
+smoothvid_cli → bench → training → evaluation → sampling → run_config → models | data → batch | nn | processes
+→ settings | files | memory_pool → errors
 """
 
 import ast
@@ -15,13 +15,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"errors", "assets"},
-    {"settings", "files"},
+    {"settings", "files", "memory_pool"},
     {"batch", "nn", "processes"},
     {"models", "data"},
     {"run_config"},
     {"sampling"},
     {"evaluation"},
     {"training"},
+    {"bench"},
     {"smoothvid_cli"},
 ]
 LEVEL = {unit: level for level, units in enumerate(LEVELS) for unit in units}

@@ -27,6 +27,7 @@ COMMANDS = {
     "eval": "evaluate",
     "demo": "demo",
     "info": "info",
+    "bench": "bench",
 }
 # longer names that work too, without a line in the help
 ALIASES = {"prepare-data": "prepare", "pretrain-image": "pretrain", "train-video": "train", "evaluate": "eval"}
@@ -85,6 +86,9 @@ def smoothvid(
 
     Example: `smoothvid demo` runs the whole path, from videos to a trained model and new videos, in minutes.
     """
+    from smoothvid.memory_pool import keep_memory
+
+    keep_memory()
 
 
 def run() -> None:
