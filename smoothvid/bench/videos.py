@@ -74,8 +74,7 @@ def loader(settings: BenchSettings) -> Iterator[Case]:
 def encode(settings: BenchSettings) -> Iterator[Case]:
     """Generating frames and encoding them meanwhile, as for an endless video. Floor: generating them alone."""
     model = video_model(settings.config(settings.usual_preset), settings.torch_device)
-    count = 8 if settings.full else 32
-    chunk = min(8, count // 4)
+    count, chunk = (16, 4) if settings.full else (8, 2)
     with tempfile.TemporaryDirectory() as folder:
 
         def written() -> None:
@@ -94,7 +93,7 @@ def encode(settings: BenchSettings) -> Iterator[Case]:
 def sample(settings: BenchSettings) -> Iterator[Case]:
     """`smoothvid sample` from the model's contents to the file."""
     model = video_model(settings.config(settings.usual_preset), settings.torch_device)
-    count = 4 if settings.full else 16
+    count = 4
     with tempfile.TemporaryDirectory() as folder:
 
         def call() -> None:
