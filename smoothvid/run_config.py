@@ -55,6 +55,8 @@ class TrainingConfig:
     """Give all frames of a video one and the same augmentation."""
     precision: Literal["float32", "bf16"] = "float32"
     """bf16: convolutions in bfloat16; filters, styles, penalties, losses and weights stay in float32."""
+    checkpointing: bool = False
+    """Make the generator's layers once more on the way back instead of keeping what they made: less memory, slower."""
     on_nan: Literal["stop", "skip"] = "stop"
     """What to do at gradients that are not finite, which are never applied: save and stop, or skip that update."""
     tick_kimg: float = 4.0

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from smoothvid_cli import console
-from smoothvid_cli.options import Debug, Device, DryRun, Force, Json, Preset, Quiet, Sets
+from smoothvid_cli.options import Debug, Device, DryRun, Force, Json, Precision, Preset, Quiet, Sets
 
 if TYPE_CHECKING:
     from smoothvid.bench.case import BenchSettings
@@ -30,9 +30,7 @@ def bench(
     ] = False,
     preset: Preset = None,
     sets: Sets = None,
-    precision: Annotated[
-        Literal["float32", "bf16"], typer.Option("--precision", help="bf16: convolutions in bfloat16.")
-    ] = "float32",
+    precision: Precision = "float32",
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", min=1, help="Threads and processes; by default all cores.")
     ] = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Quiet
+from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Precision, Quiet
 from smoothvid_cli.output import (
     Captions,
     Label,
@@ -68,6 +68,7 @@ def interpolate(
     slowmo: Slowmo = 1.0,
     pipe: Pipe = "y4m",
     device: Device = "auto",
+    precision: Precision = "float32",
     dry_run: DryRun = False,
     force: Force = False,
     as_json: Json = False,
@@ -94,7 +95,7 @@ def interpolate(
     if captions and not grid:
         raise ConfigError("--captions names the rows and columns of a --grid; add --grid")
     mixes = [parse_mix(text) for text in mix or []]
-    model = load_model(checkpoint, device)
+    model = load_model(checkpoint, device, precision)
     model.check_label(label)
     rate = fps or model.fps
     cycle = None if loop is None else parse_length(loop, rate)

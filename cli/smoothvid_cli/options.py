@@ -38,6 +38,9 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same 
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Where to compute; auto takes the fastest.")
 ]
+Precision = Annotated[
+    Literal["float32", "bf16"], typer.Option("--precision", help="bf16: convolutions in bfloat16, where it is faster.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run at --out exactly, or start it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, then stop.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is already at --out.")]

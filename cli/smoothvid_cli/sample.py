@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Quiet, Seed
+from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Precision, Quiet, Seed
 from smoothvid_cli.output import (
     Captions,
     Label,
@@ -50,6 +50,7 @@ def sample(
     captions: Captions = False,
     pipe: Pipe = "y4m",
     device: Device = "auto",
+    precision: Precision = "float32",
     dry_run: DryRun = False,
     force: Force = False,
     resume: Resume = False,
@@ -72,7 +73,7 @@ def sample(
     rows, columns = parse_grid(grid)
     if captions and rows * columns == 1:
         raise ConfigError("--captions names the rows and columns of a --grid, for example --grid 2x3")
-    model = load_model(checkpoint, processes.local_device(device))
+    model = load_model(checkpoint, processes.local_device(device), precision)
     rate = fps or model.fps
     num_frames = parse_length(length, rate)
     if num > 1 and (num_frames is None or out == "-"):

@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from smoothvid.sampling.stream import time_chunks, time_step
 
 __all__ = ["MODEL_FILE", "ModelFacts", "VideoModel", "choose_device", "load_model", "save_model"]
 
+Precision = Literal["float32", "bf16"]
+
 _logger = logging.getLogger(__name__)
 
 
@@ -31,15 +33,21 @@ class VideoModel:
     """
 
     def __init__(
-        self, generator: nn.Module, config: Any, facts: ModelFacts, device: str | torch.device = "auto"
+        self,
+        generator: nn.Module,
+        config: Any,
+        facts: ModelFacts,
+        device: str | torch.device = "auto",
+        precision: Precision = "float32",
     ) -> None:
         self.family, self.config, self.seen_clips = facts.family, config, facts.seen_clips
         self.resolution, self.fps, self.label_names = facts.resolution, facts.fps, list(facts.label_names)
         self.device = choose_device(device)
+        self._bf16 = _is_narrow(precision, self.device)
         ready: Any = generator.eval().requires_grad_(False).to(self.device)
         ready.prepare()
         self.generator = ready
-        # A CPU gains nothing from batches of larger pictures; elsewhere this bounds the memory, however many streams.
+        # A CPU gains nothing from batches of larger pictures; elsewhere this is where to begin, see `render`.
         self._pictures_at_once = 1 if self.device.type == "cpu" and self.resolution >= 128 else 32
         # At t = 10^8 frames a float32 speed is off by many turns, and by others in each chunk: motion is read off in
         # double precision. It costs little beside the frames; mps has no float64, so there it stays on the CPU.
@@ -107,16 +115,23 @@ class VideoModel:
 
     @torch.no_grad()
     def render(self, ws: Tensor, v: Tensor) -> Tensor:
-        """Return frames in about [-1, 1], float32 [B, T, 3, H, W].
+        """Return frames in about [-1, 1], float32 [B, T, 3, H, W], as many at once as the device has memory for.
 
         ws: contents [B, num_ws, w_dim], or [B, T, num_ws, w_dim] where they change. v: motions [B, T, v_dim].
         """
         if ws.ndim == 3:
             ws = ws[:, None].expand(-1, v.shape[1], -1, -1)
-        parts = zip(
-            ws.flatten(0, 1).split(self._pictures_at_once), v.flatten(0, 1).split(self._pictures_at_once), strict=True
-        )
-        return torch.cat([self.generator.synthesis(w, m[:, None]) for w, m in parts]).unflatten(0, v.shape[:2])
+        every_ws, every_v, made = ws.flatten(0, 1), v.flatten(0, 1), list[Tensor]()
+        while (done := sum(map(len, made))) < len(every_v):
+            part = slice(done, done + self._pictures_at_once)
+            try:
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+                    made.append(self.generator.synthesis(every_ws[part], every_v[part][:, None]))
+            except torch.OutOfMemoryError:
+                if self._pictures_at_once == 1:
+                    raise
+                self._pictures_at_once //= 2  # once and for all: what fits is found with the first chunk
+        return torch.cat(made).unflatten(0, v.shape[:2])
 
     def frames(
         self, seed: int, times: NDArray[np.float64], truncation_psi: float = 1.0, label: str | None = None
@@ -215,24 +230,25 @@ class VideoModel:
         return torch.eye(len(names)).to(like)[indexes]
 
 
-def load_model(path: str | Path, device: str | torch.device = "auto") -> VideoModel:
+def load_model(path: str | Path, device: str | torch.device = "auto", precision: Precision = "float32") -> VideoModel:
     """Load a model for sampling.
 
     Args:
         path: a model file, a checkpoint folder, or a run folder (its newest checkpoint that is whole).
         device: "auto" (cuda, else mps, else cpu), or one by name.
+        precision: "bf16" convolves in bfloat16, faster on devices made for it.
 
     Raises:
         CheckpointError: nothing there, or a damaged, foreign or hostile file.
-        DeviceError: this machine lacks the device.
+        DeviceError: this machine lacks the device, or the device bfloat16.
     """
     files = model_files(path)
     for file in files[:-1]:
         try:
-            return VideoModel(*read_model(file), device)
+            return VideoModel(*read_model(file), device, precision)
         except CheckpointError as error:
             _logger.warning("%s; taking the checkpoint before it", error)
-    return VideoModel(*read_model(files[-1]), device)
+    return VideoModel(*read_model(files[-1]), device, precision)
 
 
 def choose_device(name: str | torch.device) -> torch.device:
@@ -247,3 +263,16 @@ def choose_device(name: str | torch.device) -> torch.device:
     if not there.get(device.type, False):
         raise DeviceError(f"device {name!r}: this machine has none that torch can use; use --device auto")
     return device
+
+
+def _is_narrow(precision: Precision, device: torch.device) -> bool:
+    """Whether to convolve in bfloat16. Raises DeviceError where that would be slower than float32."""
+    if precision == "float32":
+        return False
+    if device.type == "cpu":
+        able = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    else:
+        able = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if not able:
+        raise DeviceError(f"precision bf16: this {device.type} has no bfloat16 arithmetic; use float32")
+    return True

@@ -25,7 +25,11 @@ class PlainLReLU(nn.Module):
         self.up = 2 if self.out_size > in_size else 1
 
     def forward(self, x: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
-        x = (x * scale[:, :, None, None] + bias[:, None, None]).repeat_interleave(self.up, -1).repeat_interleave(self.up, -2)
+        x = (
+            (x * scale[:, :, None, None] + bias[:, None, None])
+            .repeat_interleave(self.up, -1)
+            .repeat_interleave(self.up, -2)
+        )
         crop = (x.shape[-1] - self.out_size) // 2
         x = x[..., crop : crop + self.out_size, crop : crop + self.out_size]
         return F.leaky_relu(x, 0.2) * math.sqrt(2)

@@ -177,3 +177,35 @@ def test_a_damaged_or_hostile_file_is_one_clear_error(
         load_model(path, "cpu")
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and "\n" not in message and len(message) < 400
+
+
+def test_as_many_pictures_at_once_as_there_is_memory_for(model: VideoModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    times, sizes = np.arange(20.0), list[int]()
+    whole = model.frames(3, times)
+    synthesis = model.generator.synthesis.forward
+
+    def cramped(ws: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(ws))
+        if len(ws) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return synthesis(ws, v)
+
+    monkeypatch.setattr(model.generator.synthesis, "forward", cramped)
+    monkeypatch.setattr(model, "_pictures_at_once", 32)
+    torch.testing.assert_close(model.frames(3, times), whole, atol=1e-5, rtol=0)
+    assert sizes == [20, 16, 8, 4, 4, 4, 4, 4]
+    sizes.clear()
+    model.frames(3, times)
+    assert sizes == [4] * 5
+
+
+def test_bfloat16_only_where_the_device_has_it(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = np.array([0.0, 8.0])
+    exact = load_model(checkpoint, "cpu").frames(1, times)
+    monkeypatch.setattr("torch.ops.mkldnn._is_mkldnn_bf16_supported", lambda: False)
+    with pytest.raises(DeviceError, match="no bfloat16 arithmetic; use float32"):
+        load_model(checkpoint, "cpu", "bf16")
+    monkeypatch.setattr("torch.ops.mkldnn._is_mkldnn_bf16_supported", lambda: True)
+    narrow = load_model(checkpoint, "cpu", "bf16").frames(1, times)
+    assert narrow.dtype == torch.float32
+    assert 0 < float((narrow - exact).norm() / exact.norm()) < 0.05

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from smoothvid.models.stylesv.config import GeneratorConfig, StyleSVConfig
 from smoothvid.models.stylesv.motion import Motion
@@ -76,6 +77,8 @@ class Synthesis(nn.Module):
     ) -> None:
         super().__init__()
         self.fuse, self.output_scale, self.w_dim = config.fuse, config.output_scale, config.w_dim
+        self.checkpointing = False
+        """Whether a layer's own results are made again for its gradients instead of being kept."""
         bands = layer_bands(
             resolution,
             config.num_layers,
@@ -133,7 +136,11 @@ class Synthesis(nn.Module):
             styles = ws[:, 1:]
         x = self.input(ws[:, 0]) + motion[:, :, None, None]
         for layer, w in zip(self.layers, styles.unbind(1), strict=False):
-            x = layer(x, w, v, update_emas)
+            if self.checkpointing and torch.is_grad_enabled():
+                # What its running means note twice is the same: their mean stays what it is.
+                x = checkpoint(layer, x, w, v, update_emas, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = layer(x, w, v, update_emas)
         return self.to_rgb(x, styles[:, -1], v, update_emas) * self.output_scale
 
 
