@@ -63,11 +63,11 @@ class Phase:
 class Family:
     """A model family.
 
-        build_generator(config, c_dim, image_only) and build_discriminator(config, num_frames, c_dim) make fresh networks;
-        phases(r1_interval) lists one step's optimizations in order; begin_video(generator) sets a generator that holds an
-        image model's weights to where video training starts; compared(config, count) says how many of `count` videos the
-        discriminator compares with each other (nn.discriminator.compared), 1 if it judges each by itself. A generator works
-    out for sampling what its weights give in prepare(); its modules with an attribute `checkpointing` can save memory.
+    build_generator(config, c_dim, image_only) and build_discriminator(config, num_frames, c_dim) make fresh networks;
+    phases(r1_interval) lists one step's optimizations in order; begin_video(generator) sets a generator that holds an
+    image model's weights to where video training starts; compared(config, count) says how many of `count` videos the
+    discriminator compares with each other (nn.discriminator.compared), 1 if it judges each by itself. A generator works
+    out what its weights give, for sampling, in prepare(); modules of it that have `checkpointing` can save memory.
     """
 
     name: str

@@ -83,9 +83,9 @@ class Training:
             self.device
         )
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        for module in self.generator.modules():
-            if hasattr(module, "checkpointing"):
-                module.checkpointing = self.settings.checkpointing
+        parts: list[Any] = [module for module in self.generator.modules() if hasattr(module, "checkpointing")]
+        for part in parts:
+            part.checkpointing = self.settings.checkpointing
         self.optimizers = build_optimizers(self.generator, self.discriminator, self.settings)
         self.ada = AdaController(self.settings.augment_target, self.settings.augment_kimg)
         self.fingerprint = dataset.fingerprint()
