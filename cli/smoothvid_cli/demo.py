@@ -36,11 +36,8 @@ def demo(
     """
     from smoothvid.sampling.model import choose_device
     from smoothvid.training.demo.run import DemoRequest, run_demo
-    from smoothvid.training.memory import keep_freed_memory
 
     chosen = choose_device(device)
-    if chosen.type == "cpu":
-        keep_freed_memory()
     request = DemoRequest(
         out=out,
         clips=clips,

@@ -94,7 +94,6 @@ def run_training(
     from smoothvid.data.prepare_settings import available_cores
     from smoothvid.sampling.model import choose_device
     from smoothvid.training.loop import Training
-    from smoothvid.training.memory import keep_freed_memory
     from smoothvid.training.run import RunRequest
 
     config = settle(dataset, out, phase, choice, init=init, resume=resume)
@@ -103,8 +102,6 @@ def run_training(
         Training(out, open_dataset(dataset), config, phase, seed, batch_gpu=_batch_gpu(batch_gpu))
         return _print_settings(config, as_json)
     chosen = choose_device(processes.local_device(device))
-    if chosen.type == "cpu":
-        keep_freed_memory()
     if workers is None:
         workers = 0 if chosen.type == "cpu" else min(8, max(1, available_cores() // processes.count_here()))
     request = RunRequest(
