@@ -10,8 +10,8 @@ from smoothvid.bench.run import Report, Result, Timing, ratio_text, seconds_text
 _SCALE = 2  # drawn so much larger, then reduced: smooth edges
 _WIDTH, _MARGIN, _HEAD, _LEFT, _RIGHT = 1100, 24, 92, 310, 220
 _BAR, _GAP, _FOOT = 15, 14, 34
-_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-_START = 0.7  # where the scale begins: room for what is not slower than the floor
+_TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_START = 0.35  # where the scale begins: room for what is faster than the floor
 _INK, _GREY, _PALE = (32, 33, 36), (112, 117, 122), (232, 234, 237)
 COLOURS = {
     "floor": (176, 180, 185),
@@ -46,7 +46,7 @@ def draw(report: Report) -> Image.Image:
     for tick in _TICKS:
         if tick <= longest:
             pen.box(place(tick), _HEAD - 8, 1, height - _HEAD - _FOOT + 8, _GREY if tick == 1 else _PALE)
-            pen.text(place(tick), height - _FOOT + 8, f"{tick}×", 11, _GREY, "mm")
+            pen.text(place(tick), height - _FOOT + 8, f"{tick:g}×", 11, _GREY, "mm")
     top = _HEAD
     for result in results:
         pen.text(_MARGIN, top + 8, result.stage, 14)

@@ -70,5 +70,5 @@ def test_the_charts_bars_grow_with_the_ratio() -> None:
     pixels = np.asarray(draw(Report(MACHINE, BenchSettings(), (Result("generator", "64", "frame", 3, timings),))))
     drawn = {variant: int((pixels == colour).all(-1).sum()) for variant, colour in COLOURS.items()}
     assert drawn["floor"] > 500 and drawn["plain, default memory"] == 0
-    # Lengths are logarithms, from 0.7 times the floor on.
-    assert drawn["plain"] / drawn["ours"] == pytest.approx(math.log(9 / 0.7) / math.log(1.5 / 0.7), rel=0.1)
+    # Lengths are logarithms, from 0.35 times the floor on.
+    assert drawn["plain"] / drawn["ours"] == pytest.approx(math.log(9 / 0.35) / math.log(1.5 / 0.35), rel=0.1)
