@@ -29,6 +29,8 @@ class TrainingConfig:
     """Frames drawn from each video; 1 trains on images."""
     spans: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     """Distances from the first to the last frame of a draw, in frames; those that are too short are passed over."""
+    spacing: Literal["random", "even"] = "random"
+    """Where the frames between the first and the last are: anywhere, or at equal distances."""
     chunk: int = 512
     """Longer videos are cut into pieces of this many frames, and times count from the start of a piece."""
     mirror: bool = False
@@ -37,6 +39,8 @@ class TrainingConfig:
     lr_d: float = 0.002
     beta1: float = 0.0
     beta2: float = 0.99
+    weight_decay: float = 0.0
+    """Pulls all weights towards zero, as part of their gradients (Adam with an L2 penalty)."""
     r1_gamma: float = 8.0
     """Weight of the penalty on the discriminator's gradient at real frames."""
     r1_interval: int = 16
@@ -74,8 +78,11 @@ class TrainingConfig:
         )
         check_ranges(self, 1e-9, 1e9, "kimg", "lr_g", "lr_d", "tick_kimg", "augment_kimg")
         check_ranges(self, 0, 1e9, "r1_gamma", "ema_kimg", "ema_rampup")
-        check_ranges(self, 0, 1, "beta1", "beta2", "augment_target")
+        check_ranges(self, 0, 1, "beta1", "beta2", "weight_decay", "augment_target")
         check_ranges(self, 0, 2**16, "measure_clips")
+        steps = self.num_frames - 1
+        if self.spacing == "even" and steps and all(span < steps or span % steps for span in self.spans):
+            raise ValueError(f"spacing = 'even' needs a multiple of {steps} in spans, not only {self.spans}")
         if self.num_frames > 1 and not any(span >= self.num_frames - 1 for span in self.spans):
             raise ValueError(f"spans {self.spans} leave no room for {self.num_frames} frames")
         if self.num_frames > 1 and self.chunk <= max(self.spans):

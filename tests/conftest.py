@@ -27,7 +27,13 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
             "channel_base": 128,
         },
         "discriminator": {"channel_max": 16, "channel_base": 256, "fusion_resolution": 8, "time_embedding": 8},
-    }
+    },
+    "styleganv": {
+        "resolution": 16,
+        "motion": {"z_dim": 8, "fourier_dim": 8, "distance": 4, "kernel_size": 3, "min_period": 4, "max_period": 16},
+        "generator": {"z_dim": 8, "w_dim": 16, "channel_max": 8, "channel_base": 128},
+        "discriminator": {"channel_max": 16, "channel_base": 256, "fusion_resolution": 8, "time_embedding": 8},
+    },
 }
 TINY_TRAINING = {"batch": 2, "spans": [2, 4], "chunk": 24, "r1_interval": 2, "tick_kimg": 0.012, "snapshot_ticks": 100}
 

@@ -1,6 +1,6 @@
 """Imports go down the list only, and `import smoothvid` and the start of a command stay light.
 
-smoothvid_cli → bench → training → evaluation → sampling → run_config → models | data → batch | nn | processes
+smoothvid_cli → bench | importing | exporting → training → evaluation → sampling → run_config → models | data → batch | nn | processes
 → settings | files | memory_pool → errors
 """
 
@@ -22,10 +22,11 @@ LEVELS = [
     {"sampling"},
     {"evaluation"},
     {"training"},
-    {"bench"},
+    {"bench", "importing", "exporting"},
     {"smoothvid_cli"},
 ]
 LEVEL = {unit: level for level, units in enumerate(LEVELS) for unit in units}
+SHARED = {path.stem for path in (ROOT / "smoothvid" / "models").glob("*.py")}
 HEAVY = ["torch", "torchvision", "numpy", "scipy", "av", "PIL", "cleanfid", "safetensors", "tqdm"]
 
 FILES = sorted([*ROOT.glob("smoothvid/**/*.py"), *ROOT.glob("cli/smoothvid_cli/**/*.py")])
@@ -69,9 +70,9 @@ def unit(module: str) -> str | None:
 
 
 def family(module: str) -> str | None:
-    """The model family a dotted name belongs to: the folder below models; models/family.py is everybody's."""
+    """The model family a dotted name belongs to: the folder below models; what stands beside the folders is everybody's."""
     parts = module.split(".")
-    return parts[2] if parts[:2] == ["smoothvid", "models"] and len(parts) > 2 and parts[2] != "family" else None
+    return parts[2] if parts[:2] == ["smoothvid", "models"] and len(parts) > 2 and parts[2] not in SHARED else None
 
 
 def wrong_directions(module: str, source: str) -> list[str]:

@@ -40,6 +40,8 @@ class ClipSettings:
     chunk: int
     mirror: bool
     seed: int
+    even: bool = False
+    """Frames at equal distances."""
 
 
 Part = tuple[Tensor, Tensor, Tensor]
@@ -113,7 +115,8 @@ class BatchReader:
         s, clips = self.settings, []
         # Generator.choice(p=...) sums all weights at every call, which takes longer than decoding when there are many.
         for video in self._usable[self._cumulative.searchsorted(rng.random(count), side="right")].tolist():
-            numbers, times = draw_clip(rng, self.dataset.videos[video].num_frames, s.num_frames, s.spans, s.chunk)
+            length = self.dataset.videos[video].num_frames
+            numbers, times = draw_clip(rng, length, s.num_frames, s.spans, s.chunk, s.even)
             clips.append(Clip(video, numbers.tolist(), times, mirror and bool(rng.integers(2))))
         return clips
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _FAMILIES = {
     "stylesv": "smoothvid.models.stylesv",
+    "styleganv": "smoothvid.models.styleganv",
 }
 
 

@@ -1,12 +1,13 @@
 """The contract between a model family and the rest: how it is built, and the phases of one training step."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
 from smoothvid.batch import Batch
+from smoothvid.models.published import Published
 
 
 @dataclass
@@ -46,6 +47,10 @@ class Step(Protocol):
         """Videos [B, T, C, H, W] → the same shape, augmented."""
         ...
 
+    def pick_frame(self, phase: str) -> Tensor:
+        """A frame of each video at random, int64 [B]: its number, in [0, T)."""
+        ...
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -66,8 +71,10 @@ class Family:
     build_generator(config, c_dim, image_only) and build_discriminator(config, num_frames, c_dim) make fresh networks;
     phases(r1_interval) lists one step's optimizations in order; begin_video(generator) sets a generator that holds an
     image model's weights to where video training starts; compared(config, count) says how many of `count` videos the
-    discriminator compares with each other (nn.discriminator.compared), 1 if it judges each by itself. A generator works
-    out what its weights give, for sampling, in prepare(); modules of it that have `checkpointing` can save memory.
+    discriminator compares with each other (nn.discriminator.compared), 1 if it judges each by itself. Parameters of the
+    discriminator whose names begin with a key of `slow` learn at that share of its rate; `published` tells how weights
+    trained elsewhere are taken over. A generator works out what its weights give, for sampling, in prepare(); modules
+    of it that have `checkpointing` can save memory.
     """
 
     name: str
@@ -77,3 +84,5 @@ class Family:
     phases: Callable[[int], list[Phase]]
     begin_video: Callable[[Any], None]
     compared: Callable[[Any, int], int]
+    slow: Mapping[str, float] = field(default_factory=dict)
+    published: Published | None = None

@@ -72,3 +72,10 @@ def blur_matrix(in_size: int, pad: int, down: int, dtype: torch.dtype, device: t
     matrix = downsampling_matrix(np.array(BINOMIAL_4), in_size + 2 * pad, down) @ padded
     with torch.inference_mode(False):  # what is kept must serve a later training step too
         return torch.as_tensor(matrix, dtype=dtype, device=device)
+
+
+@lru_cache(maxsize=64)
+def upsampling_by_two(in_size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Double one axis, filtered by [1, 3, 3, 1]/8: [2·in_size, in_size]."""
+    with torch.inference_mode(False):
+        return torch.as_tensor(upsampling_matrix(np.array(BINOMIAL_4), in_size, 2, 2, 1), dtype=dtype, device=device)

@@ -25,6 +25,7 @@ from smoothvid.training.batch_parts import BatchGpu, check_size, largest_that_fi
 from smoothvid.training.ema import ema_decay, update_ema
 from smoothvid.training.journal import Tick, stop_by, stop_flag
 from smoothvid.training.optim import build_optimizers
+from smoothvid.training.randomness import generator_for
 from smoothvid.training.record import Recorder
 from smoothvid.training.step import Draws, StepPart, find_gradients, mean_report, optimize
 
@@ -86,7 +87,9 @@ class Training:
         parts: list[Any] = [module for module in self.generator.modules() if hasattr(module, "checkpointing")]
         for part in parts:
             part.checkpointing = self.settings.checkpointing
-        self.optimizers = build_optimizers(self.generator, self.discriminator, self.settings)
+        self.optimizers = build_optimizers(
+            self.generator, self.discriminator, self.settings, self.phases, self.family.slow
+        )
         self.ada = AdaController(self.settings.augment_target, self.settings.augment_kimg)
         self.fingerprint = dataset.fingerprint()
         self.step_number = self.seen_clips = self.seen_frames = 0
@@ -180,6 +183,9 @@ class Training:
         Returns the phases whose update was left out because its gradients are not finite.
         """
         s, parts = self.settings, self.parts(batch)
+        torch.manual_seed(
+            generator_for(self.seed, self.step_number, "networks").initial_seed()
+        )  # for networks that draw noise of their own
         due = [phase for phase in self.phases if self.step_number % phase.interval == 0]
         bf16 = s.precision == "bf16"
         left_out = [phase.name for phase in due if not optimize(phase, parts, self.optimizers[phase.network], bf16)]
@@ -216,7 +222,7 @@ class Training:
     def _reader(self, size: int) -> BatchReader:
         """A reader of this process's share of each batch, in parts of `size` videos."""
         s = self.settings
-        clips = ClipSettings(s.batch, s.num_frames, s.spans, s.chunk, s.mirror, self.seed)
+        clips = ClipSettings(s.batch, s.num_frames, s.spans, s.chunk, s.mirror, self.seed, s.spacing == "even")
         return BatchReader(self.dataset, clips, processes.share(range(s.batch // size)), s.batch // size)
 
     def _rehearse(self, size: int) -> None:

@@ -95,6 +95,13 @@ class StepPart:
         random = generator_for(*self._draws.key, "augment", self._augmentations)
         return augment(videos, self._p, random, self._config.augment_share_video, self.part, self.of)
 
+    def pick_frame(self, phase: str) -> Tensor:
+        """A frame of each video at random, int64 [B]."""
+        random = generator_for(*self._draws.key, "frame", phase)
+        settings = self._draws.reader.settings
+        frames = torch.randint(settings.num_frames, (settings.batch,), generator=random)
+        return frames[self.part :: self.of].to(self.real.frames.device)
+
     def _mine(self, whole: Latents) -> Latents:
         device = self.real.frames.device
         mine = {field.name: getattr(whole, field.name)[self.part :: self.of] for field in fields(whole)}

@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from smoothvid.models.stylesv.config import MotionConfig
-from smoothvid.models.stylesv.motion import _MEMORY, Motion
 from smoothvid.nn.bspline import cubic_weights, quadratic_weights
+from smoothvid.nn.motion import _MEMORY, Motion, MotionConfig
 
 DISTANCE = 8
 

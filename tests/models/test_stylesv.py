@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from smoothvid.errors import ConfigError
-from smoothvid.models.stylesv.config import MotionConfig, MotionKind, StyleSVConfig
-from smoothvid.models.stylesv.discriminator import Discriminator
+from smoothvid.models.stylesv.config import MotionConfig, StyleSVConfig
 from smoothvid.models.stylesv.generator import Generator
-from smoothvid.models.stylesv.motion import Motion
+from smoothvid.nn.motion import Motion, MotionKind
+from smoothvid.nn.video_discriminator import VideoDiscriminator
 from smoothvid.settings import from_dict, merge
 
 TINY: dict[str, Any] = {
@@ -97,7 +97,7 @@ def test_an_image_generator_has_the_same_tensors_and_no_motion_to_learn() -> Non
 
 def test_labels_reach_content_motion_and_judgement() -> None:
     generator = build(c_dim=2)
-    discriminator = Discriminator(settings(), num_frames=3, c_dim=2)
+    discriminator = VideoDiscriminator(16, settings().discriminator, num_frames=3, c_dim=2)
     left, right = torch.eye(2)[[0, 0]], torch.eye(2)[[1, 1]]
     z, motion_z = draw()
 

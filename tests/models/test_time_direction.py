@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from smoothvid.data.synthetic import make_world
-from smoothvid.models.stylesv.config import DiscriminatorConfig, StyleSVConfig
-from smoothvid.models.stylesv.discriminator import Discriminator
+from smoothvid.nn.video_discriminator import DiscriminatorConfig, VideoDiscriminator
 
 RESOLUTION, GAP, NUM_TRAINED, NUM_HELD_OUT = 32, 4, 16, 16
 
@@ -18,13 +17,13 @@ def triples(worlds: range) -> Tensor:
     return torch.from_numpy(np.array(frames)).permute(0, 1, 4, 2, 3).float() / 127.5 - 1
 
 
-def build(shift: bool) -> Discriminator:
+def build(shift: bool) -> VideoDiscriminator:
     torch.manual_seed(0)
     sizes = DiscriminatorConfig(channel_max=16, fusion_resolution=8, time_embedding=4, temporal_shift=shift)
-    return Discriminator(StyleSVConfig(resolution=RESOLUTION, discriminator=sizes), num_frames=3)
+    return VideoDiscriminator(RESOLUTION, sizes, num_frames=3)
 
 
-def judge(discriminator: Discriminator, videos: Tensor) -> Tensor:
+def judge(discriminator: VideoDiscriminator, videos: Tensor) -> Tensor:
     times = torch.tensor([0.0, GAP, 2 * GAP], dtype=torch.float64).expand(len(videos), -1)
     logits: Tensor = discriminator(videos.flatten(0, 1), times)
     return logits

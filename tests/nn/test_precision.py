@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smoothvid.models.stylesv.discriminator import Discriminator
 from smoothvid.models.stylesv.generator import Generator, ToRGB
-from smoothvid.models.stylesv.motion import Motion
 from smoothvid.nn import alias_free, augment, discriminator, kernels, modulation
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.losses import fake_loss, generator_loss
+from smoothvid.nn.motion import Motion
 from smoothvid.nn.precision import full_precision
+from smoothvid.nn.video_discriminator import VideoDiscriminator
 
 TIMES = torch.tensor([[0.0, 2, 4], [1000, 1001, 1003]], dtype=torch.float64)
 
@@ -28,11 +28,14 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def networks(tiny_config: Any) -> tuple[Generator, Discriminator]:
+def networks(tiny_config: Any) -> tuple[Generator, VideoDiscriminator]:
     """A generator whose motion has an effect, and a discriminator, with running means that fit what they see."""
     torch.manual_seed(0)
     model = tiny_config(changes={"model": {"generator": {"low_rank": 2, "fuse": "layers"}}}).model
-    generator, judge = Generator(model, c_dim=2), Discriminator(model, num_frames=3, c_dim=2)
+    generator, judge = (
+        Generator(model, c_dim=2),
+        VideoDiscriminator(model.resolution, model.discriminator, num_frames=3, c_dim=2),
+    )
     with torch.no_grad():
         generator.synthesis.motion_mask.fill_(1.0)
         for name, parameter in generator.named_parameters():
@@ -55,7 +58,9 @@ def make(generator: Generator) -> Tensor:
     return images
 
 
-def both_losses(generator: Generator, judge: Discriminator, enabled: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def both_losses(
+    generator: Generator, judge: VideoDiscriminator, enabled: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Images, logits, and the gradients of the two networks, each as one vector."""
     with autocast(enabled):
         images = make(generator)
@@ -86,7 +91,9 @@ def watch(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, seen: list[tor
     monkeypatch.setattr(place, name, noting)
 
 
-def test_what_is_in_which_precision(networks: tuple[Generator, Discriminator], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_in_which_precision(
+    networks: tuple[Generator, VideoDiscriminator], monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator, judge = networks
     convolutions: list[torch.dtype] = []
     filtered: list[torch.dtype] = []
@@ -117,7 +124,7 @@ def test_what_is_in_which_precision(networks: tuple[Generator, Discriminator], m
     assert len(means) == 6 and all(mean.dtype == torch.float32 for mean in means)
 
 
-def test_motion_and_styles_are_those_of_float32(networks: tuple[Generator, Discriminator]) -> None:
+def test_motion_and_styles_are_those_of_float32(networks: tuple[Generator, VideoDiscriminator]) -> None:
     generator, judge = networks
     watched: list[Any] = [generator.motion, generator.mapping, generator.synthesis.input, judge.condition]
     parts: dict[bool, list[Tensor]] = {True: [], False: []}
@@ -132,14 +139,14 @@ def test_motion_and_styles_are_those_of_float32(networks: tuple[Generator, Discr
 
 @kernels.chosen("matrices")  # the others know float32 alone
 def test_without_autocast_nothing_is_different(
-    networks: tuple[Generator, Discriminator], monkeypatch: pytest.MonkeyPatch
+    networks: tuple[Generator, VideoDiscriminator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marked = both_losses(*networks, enabled=False)
     unmark(monkeypatch)
     assert all(map(torch.equal, marked, both_losses(*networks, enabled=False)))
 
 
-def test_gradients_agree_with_float32(networks: tuple[Generator, Discriminator]) -> None:
+def test_gradients_agree_with_float32(networks: tuple[Generator, VideoDiscriminator]) -> None:
     images, logits, *gradients = both_losses(*networks, enabled=False)
     images_bf16, logits_bf16, *gradients_bf16 = both_losses(*networks, enabled=True)
     assert 0 < error(images_bf16, images) < 0.012
@@ -150,7 +157,7 @@ def test_gradients_agree_with_float32(networks: tuple[Generator, Discriminator])
 
 @kernels.chosen("matrices")  # the others know float32 alone
 def test_filters_in_bfloat16_would_be_worse(
-    networks: tuple[Generator, Discriminator], monkeypatch: pytest.MonkeyPatch
+    networks: tuple[Generator, VideoDiscriminator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = both_losses(*networks, enabled=False)[0]
     as_it_is = error(both_losses(*networks, enabled=True)[0], true)
@@ -160,7 +167,7 @@ def test_filters_in_bfloat16_would_be_worse(
 
 @kernels.chosen("matrices")  # the others know float32 alone
 def test_plain_autocast_would_be_far_worse(
-    networks: tuple[Generator, Discriminator], monkeypatch: pytest.MonkeyPatch
+    networks: tuple[Generator, VideoDiscriminator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = both_losses(*networks, enabled=False)[0]
     as_it_is = error(both_losses(*networks, enabled=True)[0], true)

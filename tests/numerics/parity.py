@@ -2,13 +2,14 @@
 
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 PARITY = Path(__file__).resolve().parents[3] / "shared" / "parity"
 
@@ -64,3 +65,28 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
 def strided(x: Tensor, channels: int, rows: int) -> Tensor:
     """Thinned as the stored layer outputs are: about `channels` channels of `rows` × `rows` numbers are left."""
     return x[:, :: max(1, x.shape[1] // channels), :: max(1, x.shape[2] // rows), :: max(1, x.shape[3] // rows)]
+
+
+def record_outputs(module: nn.Module) -> dict[str, Tensor]:
+    """Fill a dict with each child's output, by name, as it runs."""
+    outputs: dict[str, Tensor] = {}
+    for name, child in module.named_modules():
+        child.register_forward_hook(lambda _m, _i, out, name=name: outputs.__setitem__(name, out))
+    return outputs
+
+
+def gradient_norms(
+    module: nn.Module, variant: Variant, rename: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+) -> Tensor:
+    """Norms of the module's gradients in the published order of names; zero where there is no gradient.
+
+    rename: from tensors under published names to the same under ours.
+    """
+    names = variant.facts["grad_norm_names"]
+    labels = {name: torch.full((1,), float(i)) for i, name in enumerate(names)}
+    ours = {key: int(label) for key, label in rename(labels).items() if "low_rank_gain" not in key}
+    norms = torch.zeros(len(names), dtype=torch.float64)
+    for key, parameter in module.named_parameters():
+        if key in ours and parameter.grad is not None:
+            norms[ours[key]] = parameter.grad.double().norm()
+    return norms

@@ -3,20 +3,15 @@
 import pytest
 import torch
 
-from smoothvid.models.stylesv.config import (
-    DiscriminatorConfig,
-    GeneratorConfig,
-    MotionConfig,
-    MotionKind,
-    StyleSVConfig,
-)
-from smoothvid.models.stylesv.discriminator import Discriminator
+from smoothvid.models.published import MOTION_RULES, published_discriminator, renamed
+from smoothvid.models.stylesv.config import GeneratorConfig, MotionConfig, StyleSVConfig
 from smoothvid.models.stylesv.generator import Generator
-from smoothvid.models.stylesv.motion import Motion
-from smoothvid.models.stylesv.published_names import from_published
+from smoothvid.models.stylesv.published import published_generator
 from smoothvid.nn.losses import r1_penalty
+from smoothvid.nn.motion import Motion, MotionKind
+from smoothvid.nn.video_discriminator import DiscriminatorConfig, VideoDiscriminator
 
-from .parity import Variant, draw, relative_error, strided
+from .parity import Variant, draw, gradient_norms, record_outputs, relative_error, strided
 
 TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 2e-3  # the activation's kink turns rounding into sign flips
@@ -31,7 +26,16 @@ GENERATORS = [
     "k_g_linear_trunc_gain",
     "l_g_image_pretrain_zero_mask",
 ]
-DISCRIMINATORS = ["f_d_tsm_tmean", "g_d_concat", "h_d_tsm_concat", "i_d_image_pretrain", "j_d_tsm_tmean_r1"]
+DISCRIMINATORS = [
+    "f_d_tsm_tmean",
+    "g_d_concat",
+    "h_d_tsm_concat",
+    "i_d_image_pretrain",
+    "j_d_tsm_tmean_r1",
+    "o_styleganv_d",
+    "o2_styleganv_d_c3_uniform",
+    "o3_styleganv_d_image",
+]
 MOTIONS = [f"m_motion_{kind}_d{d}" for kind in ("linear", "bspline", "bspline_bsemb") for d in (16, 256)]
 
 
@@ -60,33 +64,25 @@ def build_generator(variant: Variant) -> Generator:
         ),
     )
     generator = Generator(config, image_only=not published["learnable_motion_mask"])
-    generator.load_state_dict(from_published(variant.state(), config.generator.num_layers), strict=True)
+    generator.load_state_dict(published_generator(variant.state(), config), strict=True)
     return generator.eval()
 
 
-def build_discriminator(variant: Variant) -> Discriminator:
+def build_discriminator(variant: Variant) -> VideoDiscriminator:
     published, sizes = variant.facts["config"], variant.facts["constructor"]
-    config = StyleSVConfig(
-        resolution=sizes["img_resolution"],
-        discriminator=DiscriminatorConfig(
-            channel_base=sizes["channel_base"],
-            channel_max=sizes["channel_max"],
-            temporal_shift=published["tsm"],
-            fusion="mean" if published["tmean"] else "concat",
-            fusion_resolution=published["concat_res"],
-        ),
+    config = DiscriminatorConfig(
+        channel_base=sizes["channel_base"],
+        channel_max=sizes["channel_max"],
+        temporal_shift=published.get("tsm", False),
+        fusion="mean" if published.get("tmean", False) else "concat",
+        fusion_resolution=published["concat_res"],
+        gaps="first" if published["sampling"]["type"] == "uniform" else "all",
+        balance_labels=False,
     )
-    discriminator = Discriminator(config, published["sampling"]["num_frames_per_video"])
-    discriminator.load_state_dict(from_published(variant.state()), strict=True)
+    num_frames = published["sampling"]["num_frames_per_video"]
+    discriminator = VideoDiscriminator(sizes["img_resolution"], config, num_frames, sizes.get("c_dim", 0))
+    discriminator.load_state_dict(published_discriminator(variant.state()), strict=True)
     return discriminator.eval()
-
-
-def record_outputs(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Fill a dict with each child's output, by name, as it runs."""
-    outputs: dict[str, torch.Tensor] = {}
-    for name, child in module.named_modules():
-        child.register_forward_hook(lambda _m, _i, out, name=name: outputs.__setitem__(name, out))
-    return outputs
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -133,7 +129,7 @@ def test_generator(name: str) -> None:
             relative_error(motion_z.grad.norm(dim=2), variant.array("stat/grad_motion_z_norm_per_code"))
             <= GRADIENT_TOLERANCE
         )
-        ours = gradient_norms(generator, variant, generator.config.generator.num_layers)
+        ours = gradient_norms(generator, variant, lambda names: published_generator(names, generator.config))
         assert relative_error(ours, variant.array("stat/grad_norms")) <= GRADIENT_TOLERANCE
 
     if "ema_w_avg_after" in variant.arrays:
@@ -149,24 +145,12 @@ def test_generator(name: str) -> None:
         assert relative_error(after[:, :, ::step, ::step], theirs) <= TOLERANCE
 
 
-def gradient_norms(module: torch.nn.Module, variant: Variant, num_layers: int | None) -> torch.Tensor:
-    """Norms of the module's gradients in the published order of names; zero where there is no gradient."""
-    names = variant.facts["grad_norm_names"]
-    labels = {name: torch.full((1,), float(i)) for i, name in enumerate(names)}
-    ours = {key: int(label) for key, label in from_published(labels, num_layers).items() if "low_rank_gain" not in key}
-    norms = torch.zeros(len(names), dtype=torch.float64)
-    for key, parameter in module.named_parameters():
-        if key in ours and parameter.grad is not None:
-            norms[ours[key]] = parameter.grad.double().norm()
-    return norms
-
-
 @pytest.mark.parametrize("name", MOTIONS)
 def test_motion(name: str) -> None:
     variant = Variant(name)
     motion = Motion(motion_config(variant.facts))
-    renamed = from_published(variant.state(), num_layers=14)
-    motion.load_state_dict({key.removeprefix("motion."): value for key, value in renamed.items()}, strict=True)
+    ours = renamed(variant.state(), MOTION_RULES)
+    motion.load_state_dict({key.removeprefix("motion."): value for key, value in ours.items()}, strict=True)
     motion_z = variant.input("motion_z")
     grid, selected = variant.array("t_grid").double(), variant.array("t_sel").double()
     with torch.no_grad():
@@ -189,7 +173,7 @@ def test_discriminator(name: str) -> None:
     outputs = record_outputs(discriminator)
     images, times = variant.input("img"), variant.array("t").double()
     images.requires_grad_(True)
-    logits = discriminator(images, times)
+    logits = discriminator(images, times, variant.input("c"))
     found = {"logits": logits}
     if "time_diff_embedding" in variant.arrays:
         found["time_diff_embedding"] = outputs["gap_encoding"]
@@ -210,9 +194,9 @@ def test_discriminator(name: str) -> None:
         per_video = penalty.reshape(len(logits), -1).mean(1) * gamma / 2
         assert relative_error(per_video, variant.array(f"{prefix}r1_loss_per_video").reshape(-1)) <= TOLERANCE
         per_video.mean().backward(retain_graph=True)
-        ours = gradient_norms(discriminator, variant, None)
+        ours = gradient_norms(discriminator, variant, published_discriminator)
         assert relative_error(ours, variant.array("stat/r1_param_grad_norms")) <= GRADIENT_TOLERANCE
         discriminator.zero_grad()
         torch.nn.functional.softplus(-logits).mean().backward()
-        ours = gradient_norms(discriminator, variant, None)
+        ours = gradient_norms(discriminator, variant, published_discriminator)
         assert relative_error(ours, variant.array("stat/real_loss_param_grad_norms")) <= GRADIENT_TOLERANCE

@@ -40,12 +40,23 @@ def test_the_half_life_is_in_videos_and_bounded_early_on() -> None:
 
 def test_the_lazy_penalty_rescales_the_discriminator_alone() -> None:
     generator, discriminator = nn.Linear(2, 2), nn.Linear(2, 2)
-    config = TrainingConfig(lr_g=0.1, lr_d=0.2, beta1=0.5, beta2=0.9, r1_interval=4)
-    optimizers = build_optimizers(generator, discriminator, config)
+    config = TrainingConfig(lr_g=0.1, lr_d=0.2, beta1=0.5, beta2=0.9, weight_decay=0.01)
+    optimizers = build_optimizers(generator, discriminator, config, phases(4), slow={})
     (group,) = optimizers["generator"].param_groups
     assert (group["lr"], *group["betas"]) == (0.1, 0.5, 0.9)
     (group,) = optimizers["discriminator"].param_groups
     assert (group["lr"], *group["betas"]) == pytest.approx((0.2 * 4 / 5, 0.5 ** (4 / 5), 0.9 ** (4 / 5)))
+    assert {optimizer.defaults["weight_decay"] for optimizer in optimizers.values()} == {0.01}
+
+
+def test_without_a_lazy_penalty_rates_are_what_they_are_set_to_but_for_slow_parts() -> None:
+    pair = nn.ModuleDict({"image": nn.Linear(2, 2), "video": nn.Linear(2, 2)})
+    optimizers = build_optimizers(nn.Linear(2, 2), pair, TrainingConfig(lr_d=0.2), phases(4)[:2], {"video.": 0.1})
+    groups = optimizers["discriminator"].param_groups
+    assert [(group["lr"], group["params"]) for group in groups] == [
+        (0.2, list(pair["image"].parameters())),
+        (pytest.approx(0.02), list(pair["video"].parameters())),
+    ]
 
 
 def one_phase(loss: Any, interval: int = 1, of: int = 1) -> tuple[SimpleNamespace, bool]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from smoothvid.models.stylesv import losses
+from smoothvid.models import adversarial
 from smoothvid.training.loop import Training
 from smoothvid.training.step import Draws, StepPart, optimize
 
@@ -50,7 +50,7 @@ def test_phases_do_not_reach_into_each_other(new_training: Any, share: bool) -> 
     step = one_step(training)
     calls = []
     training.generator.register_forward_hook(lambda module, inputs, output: calls.append(output))
-    generator, discriminator, r1 = losses.phases(r1_interval=2)
+    generator, discriminator, r1 = adversarial.phases(r1_interval=2)
     judge_before = [parameter.clone() for parameter in training.discriminator.parameters()]
     optimize(generator, [step], training.optimizers["generator"])
     assert all(parameter.grad is None for parameter in training.discriminator.parameters())

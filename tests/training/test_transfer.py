@@ -3,9 +3,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from smoothvid.models.stylesv.discriminator import Discriminator
 from smoothvid.models.stylesv.generator import Generator
 from smoothvid.nn.linear_conv import Conv2d
+from smoothvid.nn.video_discriminator import VideoDiscriminator
 from smoothvid.training.transfer import transfer
 
 
@@ -70,7 +70,7 @@ def test_an_image_model_becomes_a_video_model(tiny_config: Any) -> None:
     report = transfer(image.state_dict(), video)
     assert report.fresh == report.dropped == report.widened == []
 
-    judge, video_judge = Discriminator(config, 1), Discriminator(config, 3)
+    judge, video_judge = (VideoDiscriminator(config.resolution, config.discriminator, frames) for frames in (1, 3))
     report = transfer(judge.state_dict(), video_judge)
     assert sorted(report.widened) == ["head.out.bias", "head.out.weight"]
     assert report.dropped == [] and all(name.startswith(("condition.", "gap_encoding.")) for name in report.fresh)

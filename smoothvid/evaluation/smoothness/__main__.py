@@ -6,8 +6,7 @@ import numpy as np
 import torch
 
 from smoothvid.evaluation.smoothness import code_smoothness, reversals
-from smoothvid.models.stylesv.config import MotionConfig
-from smoothvid.models.stylesv.motion import Motion
+from smoothvid.nn.motion import Motion, MotionConfig
 from smoothvid.run_config import resolve
 from smoothvid.sampling.model import load_model
 

@@ -1,9 +1,5 @@
 """The StyleSV generator: one content, moved by motion codes, drawn without aliasing.
 
-    mapping    z, c             → ws [B, num_ws, w_dim]      what the video shows
-    motion     motion_z, times  → v [B, T, v_dim]            where it is at each time
-    synthesis  ws, v            → images [B·T, 3, H, H]
-
 ws[0] steers the Fourier input; ws[1:] style the layers after the motion code has joined them. A learnable mask, zero at
 first, multiplies v, so that an image model becomes a video model without a jolt.
 Source: Zhang et al., Towards Smooth Video Composition, ICLR 2023, on StyleGAN3-T (Karras et al., NeurIPS 2021).
@@ -15,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from smoothvid.models.generator import VideoGenerator
 from smoothvid.models.stylesv.config import GeneratorConfig, StyleSVConfig
-from smoothvid.models.stylesv.motion import Motion
 from smoothvid.nn.alias_free import Band, FilteredLReLU, FourierInput, layer_bands
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.mapping import StyleMapping
 from smoothvid.nn.modulation import ModulatedConv
+from smoothvid.nn.motion import Motion
 from smoothvid.nn.precision import full_precision
 
 
@@ -122,6 +119,12 @@ class Synthesis(nn.Module):
             if name.endswith("motion_style.weight"):
                 parameter.zero_()
 
+    def prepare(self) -> None:
+        """Work out once what the weights give, for sampling: from now on they stay as they are."""
+        for layer in self.layers:
+            assert isinstance(layer, SynthesisLayer)
+            layer.conv.prepare(layer.activate.plan.in_size - 2)
+
     def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         num_frames = v.shape[1]
         v = v.flatten(0, 1) * self.motion_mask  # [N, v_dim]
@@ -144,8 +147,8 @@ class Synthesis(nn.Module):
         return self.to_rgb(x, styles[:, -1], v, update_emas) * self.output_scale
 
 
-class Generator(nn.Module):
-    """z [B, z_dim], c [B, c_dim], motion_z [B, K, z_dim], times [B, T] → frames [B·T, 3, H, H].
+class Generator(VideoGenerator):
+    """See models.generator.
 
     Args:
         c_dim: number of labels, 0 for none.
@@ -161,29 +164,3 @@ class Generator(nn.Module):
         self.mapping = StyleMapping(
             g.z_dim, c_dim, g.w_dim, self.synthesis.num_ws, g.mapping_layers, w_avg_decay=g.w_avg_decay
         )
-
-    def prepare(self) -> None:
-        """Work out once what the weights give, for sampling: from now on they stay as they are."""
-        for layer in self.synthesis.layers:
-            assert isinstance(layer, SynthesisLayer)
-            layer.conv.prepare(layer.activate.plan.in_size - 2)
-
-    def begin_motion(self) -> None:
-        """From an image model to a video model: motion starts as MotionConfig.start says."""
-        self.synthesis.begin_motion()
-
-    def forward(
-        self,
-        z: Tensor,
-        c: Tensor | None,
-        motion_z: Tensor,
-        times: Tensor,
-        first_code: int | Tensor = 0,
-        start_phase: Tensor | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-        update_emas: bool = False,
-    ) -> Tensor:
-        ws = self.mapping(z, c, truncation_psi, truncation_cutoff, update_emas)
-        v = self.motion(motion_z, times, c, first_code, start_phase)
-        return self.synthesis(ws, v, update_emas)

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from smoothvid.evaluation.smoothness import code_smoothness
-from smoothvid.models.stylesv.config import MotionConfig, MotionKind
-from smoothvid.models.stylesv.motion import Motion
+from smoothvid.nn.motion import Motion, MotionConfig, MotionKind
 
 
 @pytest.fixture

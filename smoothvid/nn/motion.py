@@ -20,18 +20,55 @@ the turn, which makes all times alike.
 """
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smoothvid.models.stylesv.config import MotionConfig
 from smoothvid.nn.bspline import cubic_weights, quadratic_weights
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.lrelu import lrelu
 from smoothvid.nn.precision import full_precision
+from smoothvid.settings import check_ranges
 
 _MEMORY = 16  # M: codes after which a deviation of speed is forgotten
+
+
+MotionKind = Literal["linear", "bspline", "bspline-embedding", "phase"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionConfig:
+    """The motion code v(t): a trajectory through random codes, read out as sinusoids."""
+
+    kind: MotionKind = "phase"
+    """How codes become motion. "phase" (ours): smooth at any time. "bspline" (the paper's), "linear" (StyleGAN-V's):
+    speed jumps at each code. "bspline-embedding" (the paper's code has it, too): speeds up without bound."""
+    z_dim: int = 512
+    """Width of a motion code and of the trajectory."""
+    fourier_dim: int = 256
+    """Number of sinusoid pairs; v has twice as many numbers."""
+    distance: int = 256
+    """Frames between two motion codes."""
+    kernel_size: int = 11
+    """Width of the two convolutions that turn independent codes into a trajectory, in codes."""
+    min_period: float = 256
+    max_period: float = 1024
+    """Shortest and longest period of the sinusoids, in frames."""
+    lr_mult: float = 0.01
+    """How much slower than the rest the trajectory's convolutions learn."""
+
+    def __post_init__(self) -> None:
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, not {self.kernel_size}")
+        if not 0 < self.min_period <= self.max_period:
+            raise ValueError(f"0 < min_period <= max_period is needed, not {self.min_period} and {self.max_period}")
+        check_ranges(self, 1, 4096, "z_dim", "fourier_dim")
+        check_ranges(self, 1, 2**20, "distance")  # in frames
+        check_ranges(self, 1, 255, "kernel_size")
+        check_ranges(self, 0, 1e3, "lr_mult")
 
 
 class TrajectoryConv(nn.Module):

@@ -1,4 +1,4 @@
-"""What StyleSV optimizes: non-saturating logistic losses on whole videos, and R1 every few steps."""
+"""What StyleSV and StyleGAN-V optimize: non-saturating logistic losses on whole videos, and R1 every few steps."""
 
 import torch
 from torch import Tensor

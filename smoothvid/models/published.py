@@ -1,0 +1,176 @@
+"""Published weights: how those of a family are recognized, and what their tensors are called here.
+
+Weights trained elsewhere are matched by these rules alone. Filters and fixed frequencies are recomputed, so their
+entries have no counterpart; nor have noise inputs, which would stick to the screen.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from smoothvid.errors import CheckpointError
+
+Rules = Sequence[tuple[str, str]]
+"""(published pattern, our name) each."""
+
+MAPPING_RULES: Rules = [
+    (r"mapping\.w_avg", r"mapping.w_avg"),
+    (r"mapping\.embed\.(weight|bias)", r"mapping.embed.\1"),
+    (r"mapping\.fc(\d+)\.(weight|bias)", r"mapping.layers.\1.\2"),
+]
+MOTION_RULES: Rules = [
+    (r"synthesis\.motion_encoder\.conv\.(\d)\.(weight|bias)", r"motion.conv\1.\2"),
+    (r"synthesis\.motion_encoder\.time_encoder\.periods_predictor\.weight", r"motion.speed.weight"),
+    (r"synthesis\.motion_encoder\.time_encoder\.phase_predictor\.weight", r"motion.phase.weight"),
+    (r"synthesis\.motion_encoder\.time_encoder\.aligners_predictor\.weight", r"motion.align.weight"),
+]
+STYLEGAN2_RULES: Rules = [
+    (r"synthesis\.b(\d+)\.conv(\d)\.(weight|bias)", r"synthesis.blocks.\1.conv\2.\3"),
+    (r"synthesis\.b(\d+)\.conv(\d)\.affine\.(weight|bias)", r"synthesis.blocks.\1.conv\2.affine.\3"),
+    (r"synthesis\.b(\d+)\.torgb\.(weight|bias)", r"synthesis.blocks.\1.to_rgb.\2"),
+    (r"synthesis\.b(\d+)\.torgb\.affine\.(weight|bias)", r"synthesis.blocks.\1.to_rgb.affine.\2"),
+    (r"synthesis\.b4\.(?:input\.input\.const|input\.input|const)", r"synthesis.const"),
+]
+DISCRIMINATOR_RULES: Rules = [
+    (r"b\d+\.fromrgb\.(weight|bias)", r"from_rgb.\1"),
+    (r"b4\.(conv|fc|out)\.(weight|bias)", r"head.\1.\2"),
+    (r"b(\d+)\.(conv0|conv1|skip)\.(weight|bias)", r"blocks.\1.\2.\3"),
+    (r"mapping\.embed\.(weight|bias)", r"condition.embed.\1"),
+    (r"mapping\.fc(\d+)\.(weight|bias)", r"condition.layers.\1.\2"),
+    (r"time_encoder\.const_embed\.weight", r"gap_encoding.embedding.weight"),
+]
+RECOMPUTED = re.compile(
+    r"(.*\.)?(up_filter|down_filter|resample_filter|fourier_coefs)"
+    r"|.*time_encoder\.(freqs|phase_scales)"
+)
+NOISE = re.compile(r"(.*\.)?noise_(const|strength)")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Networks trained elsewhere: what they were built with, and their tensors under published names."""
+
+    generator_args: Mapping[str, Any]
+    generator: Mapping[str, Tensor]
+    discriminator_args: Mapping[str, Any] | None = None
+    discriminator: Mapping[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """How a family takes over weights trained elsewhere.
+
+    recognizes(snapshot) says whether its generator is of this family; config(snapshot) gives the family's settings;
+    generator(tensors, config) and discriminator(tensors, config) name the tensors as ours are.
+    """
+
+    recognizes: Callable[[Snapshot], bool]
+    config: Callable[[Snapshot], Any]
+    generator: Callable[[Mapping[str, Tensor], Any], dict[str, Tensor]]
+    discriminator: Callable[[Mapping[str, Tensor], Any], dict[str, Tensor]]
+
+
+def renamed(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
+    """Name tensors as the rules say, without those that are recomputed.
+
+    Raises:
+        KeyError: an entry that no rule names.
+    """
+    result = {}
+    for name, value in state.items():
+        if RECOMPUTED.fullmatch(name) or NOISE.fullmatch(name):
+            continue
+        ours = next((re.sub(rule, to, name) for rule, to in rules if re.fullmatch(rule, name)), None)
+        if ours is None:
+            raise KeyError(name)
+        result[ours] = value
+    return result
+
+
+def published_discriminator(state: Mapping[str, Tensor], config: Any = None) -> dict[str, Tensor]:
+    """The discriminator's tensors, named as nn.video_discriminator's are."""
+    return renamed(state, DISCRIMINATOR_RULES)
+
+
+_MISSING: Any = object()
+
+
+def argument(args: Mapping[str, Any], *names: str, default: Any = _MISSING) -> Any:
+    """What a network was built with under the first of these dotted names that is there, else the default.
+
+    Raises:
+        CheckpointError: it is not there and has no default, or refers to a place outside of the file.
+    """
+    for name in names:
+        value: Any = args
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, str) and "${" in value:
+            raise CheckpointError(f"its {name} is {value}, which leads out of what the file holds")
+        if value is not None:
+            return value
+    if default is _MISSING:
+        raise CheckpointError(f"it does not say what its {names[0]} is")
+    return default
+
+
+def require(args: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
+    """Raise CheckpointError for a network built with another value of what is fixed here."""
+    for name, value in fixed.items():
+        theirs = argument(args, name, default=value)
+        if theirs != value:
+            raise CheckpointError(f"it was built with {name} = {theirs}; the networks here have {value} only")
+
+
+def motion_settings(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of nn.motion beside its kind, out of a generator's arguments."""
+    return {
+        "z_dim": argument(args, "cfg.motion.z_dim"),
+        "fourier_dim": argument(args, "cfg.time_enc.dim", "cfg.motion.time_enc.dim"),
+        "distance": argument(args, "cfg.motion.motion_z_distance"),
+        "kernel_size": argument(args, "cfg.motion.kernel_size"),
+        "min_period": argument(args, "cfg.time_enc.min_period_len", "cfg.motion.time_enc.min_period_len"),
+        "max_period": argument(args, "cfg.time_enc.max_period_len", "cfg.motion.time_enc.max_period_len"),
+    }
+
+
+def mapping_settings(snapshot: Snapshot) -> dict[str, Any]:
+    """Settings of a generator's mapping, and its widths."""
+    args = snapshot.generator_args
+    return {
+        "z_dim": argument(args, "z_dim", "cfg.z_dim", default=512),
+        "w_dim": argument(args, "w_dim", "cfg.w_dim", default=512),
+        "mapping_layers": sum(re.fullmatch(r"mapping\.fc\d+\.weight", name) is not None for name in snapshot.generator),
+        "channel_base": argument(args, "channel_base", default=32768),
+        "channel_max": argument(args, "channel_max", default=512),
+    }
+
+
+def discriminator_settings(snapshot: Snapshot) -> dict[str, Any]:
+    """Settings of nn.video_discriminator, as far as the snapshot's discriminator says something of them."""
+    args, tensors = snapshot.discriminator_args, snapshot.discriminator
+    if args is None or tensors is None:
+        return {}
+    embedding = tensors.get("time_encoder.const_embed.weight")
+    mean = argument(args, "cfg.tmean", default=None if "cfg" in args else True)  # that alone fits a plain image network
+    uniform = argument(args, "cfg.sampling.type", default="") == "uniform"
+    found = {
+        "channel_base": argument(args, "channel_base", default=32768),
+        "channel_max": argument(args, "channel_max", default=512),
+        "mbstd_group": argument(args, "mbstd_group_size", "cfg.mbstd_group_size", default=None),
+        "temporal_shift": argument(args, "cfg.tsm", default=None),
+        "fusion": None if mean is None else "mean" if mean else "concat",
+        "fusion_resolution": argument(args, "cfg.concat_res", default=None),
+        "time_embedding": None if embedding is None else embedding.shape[-1],
+        "gaps": "first" if uniform else "all",
+        "balance_labels": False,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def has_motion(snapshot: Snapshot) -> bool:
+    """Whether a generator makes videos; else it is one of images, and what motion needs starts fresh."""
+    return any("motion_encoder." in name for name in snapshot.generator)
