@@ -136,9 +136,10 @@ def _batch_gpu(text: str | None) -> "BatchGpu":
 def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | None, resume: bool) -> "RunConfig":
     """The settings that the options come to.
 
-    They start from --preset. Without it they start from the run itself when it is resumed, else from the preset made
+    They start from --preset. Without it they start from the run itself when it is resumed, else from the family's preset
     for the dataset's frame size, with the networks of --init where there is one.
     """
+    from smoothvid.errors import ConfigError
     from smoothvid.run_config import load_preset, run_config_from_dict, run_config_to_dict
     from smoothvid.sampling.model_file import read_facts
     from smoothvid.settings import load_toml, merge, parse_set
@@ -150,10 +151,12 @@ def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | 
     elif resume and (out / CONFIG_FILE).exists():
         data = run_config_to_dict(read_run_config(out))
     else:
-        name = preset_for(dataset, choice.model or "stylesv")
+        facts = None if init is None else read_facts(find_init(init))
+        name = preset_for(dataset, choice.model or (facts.family if facts else "stylesv"))
         data = load_preset(name)
-        if init is not None:
-            facts = read_facts(find_init(init))
+        if facts is not None:
+            if choice.model not in (None, facts.family):
+                raise ConfigError(f"--model {choice.model}: {init} is a model of {facts.family}; its weights do not fit")
             data |= {"family": facts.family, "model": facts.config}
         console.say(f"settings: preset {name}" + (f", networks as in {init}" if init is not None else ""))
     if choice.config is not None:
