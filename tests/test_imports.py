@@ -1,7 +1,7 @@
 """Imports go down the list only, and `import smoothvid` and the start of a command stay light.
 
-smoothvid_cli → bench | importing | exporting → training → evaluation → sampling → run_config → models | data → batch | nn | processes
-→ settings | files | memory_pool → errors
+smoothvid_cli → bench | importing | exporting → training → evaluation → sampling → run_config → models | data
+→ batch | nn | processes → settings | files | memory_pool → errors
 """
 
 import ast
@@ -70,7 +70,7 @@ def unit(module: str) -> str | None:
 
 
 def family(module: str) -> str | None:
-    """The model family a dotted name belongs to: the folder below models; what stands beside the folders is everybody's."""
+    """The model family a dotted name belongs to: the folder below models; what stands beside folders is everybody's."""
     parts = module.split(".")
     return parts[2] if parts[:2] == ["smoothvid", "models"] and len(parts) > 2 and parts[2] not in SHARED else None
 

@@ -27,6 +27,8 @@ COMMANDS = {
     "eval": "evaluate",
     "demo": "demo",
     "info": "info",
+    "import": "import_",
+    "export": "export",
     "bench": "bench",
 }
 # longer names that work too, without a line in the help

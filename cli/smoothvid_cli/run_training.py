@@ -136,8 +136,8 @@ def _batch_gpu(text: str | None) -> "BatchGpu":
 def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | None, resume: bool) -> "RunConfig":
     """The settings that the options come to.
 
-    They start from --preset. Without it they start from the run itself when it is resumed, else from the family's preset
-    for the dataset's frame size, with the networks of --init where there is one.
+    They start from --preset. Without it they start from the run itself when it is resumed, else from the family's
+    preset for the dataset's frame size, with the networks of --init where there is one.
     """
     from smoothvid.errors import ConfigError
     from smoothvid.run_config import load_preset, run_config_from_dict, run_config_to_dict
@@ -156,7 +156,7 @@ def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | 
         data = load_preset(name)
         if facts is not None:
             if choice.model not in (None, facts.family):
-                raise ConfigError(f"--model {choice.model}: {init} is a model of {facts.family}; its weights do not fit")
+                raise ConfigError(f"--model {choice.model}: {init} is of {facts.family}, whose weights do not fit")
             data |= {"family": facts.family, "model": facts.config}
         console.say(f"settings: preset {name}" + (f", networks as in {init}" if init is not None else ""))
     if choice.config is not None:

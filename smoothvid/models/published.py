@@ -110,7 +110,7 @@ def argument(args: Mapping[str, Any], *names: str, default: Any = _MISSING) -> A
             value = value.get(key) if isinstance(value, Mapping) else None
         if isinstance(value, str) and "${" in value:
             raise CheckpointError(f"its {name} is {value}, which leads out of what the file holds")
-        if value is not None:
+        if value is not None and value != "???":  # which is how OmegaConf writes that it has none
             return value
     if default is _MISSING:
         raise CheckpointError(f"it does not say what its {names[0]} is")
@@ -166,7 +166,7 @@ def discriminator_settings(snapshot: Snapshot) -> dict[str, Any]:
         "fusion_resolution": argument(args, "cfg.concat_res", default=None),
         "time_embedding": None if embedding is None else embedding.shape[-1],
         "gaps": "first" if uniform else "all",
-        "balance_labels": False,
+        "balance_labels": False if "cfg" in args else None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -90,7 +90,7 @@ class FourierInput(nn.Module):
 
     @full_precision
     def forward(self, w0: Tensor) -> Tensor:
-        n, rate = len(w0), self.band.sampling_rate
+        n, rate = w0.shape[0], self.band.sampling_rate
         placement = self.affine(w0).float()
         # The length of the first two numbers divides all four, the shift too.
         cos, sin, *shift = (placement / placement[:, :2].norm(dim=1, keepdim=True)).unbind(1)

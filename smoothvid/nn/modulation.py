@@ -133,13 +133,15 @@ class ModulatedConv(nn.Module):
         matrices, energy = self.prepared
         y = modulated_conv(x, self.weight, style, self.padding, matrices)
         scale = (
-            demodulation(self.weight, style, energy) if self.demodulate else style.new_ones(len(x), len(self.weight))
+            demodulation(self.weight, style, energy)
+            if self.demodulate
+            else style.new_ones(x.shape[0], len(self.weight))
         )
         if self.low_rank:
             assert v is not None
             motion = self.motion_affine(v)
             extra = low_rank_conv(x, self.low_rank_out, self.low_rank_in, motion, self.padding)
-            extra_scale = self.low_rank_gain.expand(len(x), -1)
+            extra_scale = self.low_rank_gain.expand(x.shape[0], -1)
             if self.demodulate:
                 kernel = low_rank_kernel(self.low_rank_out, self.low_rank_in)
                 extra_scale = extra_scale * demodulation(kernel, motion)

@@ -155,7 +155,8 @@ class Motion(nn.Module):
         s = (position - segment)[:, :, None]  # [B, T, 1]
         first = torch.as_tensor(first_code, device=times.device).reshape(-1, 1)
         index = segment.long() - first
-        if int(index.min()) < 0 or int(index.max()) + self._num_control > u.shape[1]:
+        exporting = torch.compiler.is_exporting()  # a graph cannot raise; there, reading outside fails
+        if not exporting and (int(index.min()) < 0 or int(index.max()) + self._num_control > u.shape[1]):
             raise ValueError(f"motion_z holds {motion_z.shape[1]} codes, too few for these times; see code_range")
         if self.config.kind == "phase":
             v = self._accumulated(u, index, s, times, start_phase)

@@ -80,7 +80,6 @@ class Block(nn.Module):
         self.conv0 = None if first else StyledConv(in_channels, out_channels, style_dim, up=True)
         self.conv1 = StyledConv(in_channels if first else out_channels, out_channels, style_dim)
         self.to_rgb = ToRGB(out_channels, style_dim)
-        self.num_rows = 1 if first else 2
 
     def forward(self, x: Tensor, picture: Tensor | None, styles: Tensor) -> tuple[Tensor, Tensor]:
         rows = iter(styles.unbind(1))
@@ -131,11 +130,11 @@ class Synthesis(nn.Module):
 
     def draw(self, ws: Tensor, extra: Tensor | None = None) -> Tensor:
         """Pictures from styles and what joins the constant."""
-        x, picture, row = self.const.expand(len(ws), -1, -1, -1), None, 0
+        x, picture, row = self.const.expand(ws.shape[0], -1, -1, -1), None, 0
         if extra is not None:
             x = torch.cat([x, extra[:, :, None, None].expand(-1, -1, 4, 4)], dim=1)
-        for block in self.blocks.values():
-            rows = int(block.num_rows)
+        for side, block in self.blocks.items():
+            rows = 1 if side == "4" else 2  # one for each convolution; the next one is ToRGB's, and is used again
             styles = ws[:, row : row + rows + 1]
             if self.checkpointing and torch.is_grad_enabled():
                 x, picture = checkpoint(block, x, picture, styles, use_reentrant=False, preserve_rng_state=False)

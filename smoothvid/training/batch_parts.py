@@ -27,6 +27,11 @@ def part_sizes(batch: int, compared: Callable[[int], int]) -> list[int]:
     count = processes.count()
     share, rest = divmod(batch, count)
     sizes = [n for n in range(share, 0, -1) if share % n == 0 and compared(n) == compared(batch)]
+    if count > 1 and compared(2**20) == 2**20:  # however large a batch is
+        raise ConfigError(
+            f"{count} processes cannot share a batch of this family, whose networks look at all of it (batch norm); "
+            "start a single one"
+        )
     if rest or not sizes:
         group = compared(batch)
         raise ConfigError(

@@ -124,11 +124,21 @@ def _start(training: Training, request: RunRequest) -> dict[str, TransferReport]
 def _holds_run(run: Path) -> bool:
     """Whether a run is there. Raises ConfigError for what looks like one and is none of ours: it is left alone."""
     if (run / CONFIG_FILE).exists():
-        return True
+        if _is_of_a_run(run / CONFIG_FILE):
+            return True
+        raise ConfigError(f"{run} holds a {CONFIG_FILE} that is not of a run; it is left alone. Give another --out.")
     foreign = [name for name in ("checkpoints", LOG) if (run / name).exists()]
     if foreign:
         raise ConfigError(f"{run} holds {foreign[0]} but no {CONFIG_FILE}; it is left alone. Give another --out.")
     return False
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Whether a config.json is one of ours, whole or damaged, and not of an exported model, say."""
+    try:
+        return "phase" in json.loads(path.read_text())
+    except (OSError, ValueError, TypeError):
+        return True
 
 
 def _clear(request: RunRequest) -> None:

@@ -1,4 +1,4 @@
-"""What the StyleGAN-V networks promise beyond the published numbers, and StyleGAN2's layers against their definition."""
+"""What the StyleGAN-V networks promise beyond the published numbers; StyleGAN2's layers against their definition."""
 
 from typing import Any
 

@@ -123,5 +123,8 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatc
     for batch in (8, 6, 2):  # not the same for each; in groups of 2, not of 3; none for the third
         with pytest.raises(ConfigError, match="--batch .* or fewer processes"):
             part_sizes(batch, groups)
+    with pytest.raises(ConfigError, match="batch norm.*start a single one"):
+        part_sizes(24, lambda count: count)
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert part_sizes(24, groups) == [24, 12, 8, 4] and part_sizes(6, groups) == [6, 3]
+    assert part_sizes(6, lambda count: count) == [6]

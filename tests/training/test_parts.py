@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from smoothvid.errors import ConfigError
+from smoothvid.models.adversarial import phases
 from smoothvid.models.family import Phase
 from smoothvid.run_config import TrainingConfig, resolve
 from smoothvid.training.ema import ema_decay, update_ema

@@ -118,6 +118,15 @@ def test_a_run_is_not_overwritten_or_mixed_up(request_for: Any, tmp_path: Path) 
     assert reports["generator"].fresh == [] and not (tmp_path / "run" / "checkpoints").exists()
 
 
+def test_a_folder_whose_config_is_of_something_else_is_left_alone(request_for: Any, tmp_path: Path) -> None:
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "config.json").write_text('{"library_name": "smoothvid"}')
+    for force in (False, True):
+        with pytest.raises(ConfigError, match="left alone"):
+            train(request_for("exported", 1, force=force))
+    assert [item.name for item in (tmp_path / "exported").iterdir()] == ["config.json"]
+
+
 def test_a_video_training_starts_from_an_image_training(request_for: Any, tmp_path: Path) -> None:
     image = train(request_for("image", 2, phase="pretrain"))
     assert image.step_number == 1 or image.step_number == 2

@@ -23,7 +23,7 @@ from smoothvid.models.published import (
 from smoothvid.models.styleganv.config import StyleGANVConfig
 from smoothvid.settings import from_dict
 
-_FIXED = {"img_channels": 3, "architecture": "skip", "resample_filter": [1, 3, 3, 1]}
+_FIXED = {"img_channels": 3, "architecture": "skip", "resample_filter": [1, 3, 3, 1], "cfg.motion.fourier": True}
 
 
 def recognizes(snapshot: Snapshot) -> bool:

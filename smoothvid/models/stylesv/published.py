@@ -42,8 +42,16 @@ RULES: Rules = [  # L{i} counts synthesis layers, the last being ToRGB
     (r"synthesis\.L(\d+)_\d+_\d+\.w2", r"synthesis.layers.\1.conv.low_rank_in"),
 ]
 _LAYER = re.compile(r"synthesis\.L\d+_\d+_\d+\.weight")
-_FIXED = {"img_channels": 3, "filter_size": 6, "lrelu_upsampling": 2, "cfg.motion.gen_strategy": "conv"}
-_FIXED |= {"cfg.fr_t_k": 1, "cfg.basef": 0, "cfg.offset": 0}
+_FIXED = {
+    "img_channels": 3,
+    "filter_size": 6,
+    "lrelu_upsampling": 2,
+    "cfg.motion.gen_strategy": "conv",
+    "cfg.motion.fourier": True,
+    "cfg.fr_t_k": 1,
+    "cfg.basef": 0,
+    "cfg.offset": 0,
+}
 
 
 def recognizes(snapshot: Snapshot) -> bool:
