@@ -34,6 +34,13 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
         "generator": {"z_dim": 8, "w_dim": 16, "channel_max": 8, "channel_base": 128},
         "discriminator": {"channel_max": 16, "channel_base": 256, "fusion_resolution": 8, "time_embedding": 8},
     },
+    "mocogan": {"resolution": 16, "z_dim": 8, "width": 4, "motion": {"z_dim": 4}},
+    "mocogan-sg2": {
+        "resolution": 16,
+        "motion": {"z_dim": 8},
+        "generator": {"z_dim": 8, "w_dim": 16, "channel_max": 8, "channel_base": 128},
+        "discriminator": {"channel_max": 16, "channel_base": 256, "video_width": 4},
+    },
 }
 TINY_TRAINING = {"batch": 2, "spans": [2, 4], "chunk": 24, "r1_interval": 2, "tick_kimg": 0.012, "snapshot_ticks": 100}
 
@@ -58,7 +65,8 @@ def tiny_config() -> TinyConfig:
     """`tiny_config(family, {"train": {"batch": 3}})`: settings that fit the tiny dataset, with changes."""
 
     def make(family: str = "stylesv", changes: dict[str, Any] | None = None) -> RunConfig:
-        sections = {"pretrain": TINY_TRAINING, "train": TINY_TRAINING}
+        frames = {"num_frames": 5} if family == "mocogan" else {}  # its layers need them
+        sections = {"pretrain": TINY_TRAINING, "train": {**TINY_TRAINING, **frames}}
         data = {"family": family, "model": TINY_MODELS[family], **sections}
         return run_config_from_dict(merge(data, changes or {}))
 

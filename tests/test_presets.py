@@ -30,14 +30,16 @@ def test_it_builds_for_the_size_in_its_name(name: str) -> None:
         assert discriminator(images, torch.zeros(2, num_frames)).shape == (2,)
 
 
-@pytest.mark.parametrize(("name", "millions"), [("stylesv-256", 30.4), ("styleganv-256", 32.1)])
+@pytest.mark.parametrize(
+    ("name", "millions"), [("stylesv-256", 30.4), ("styleganv-256", 32.1), ("mocogan-sg2-256", 29.6)]
+)
 def test_the_largest_has_the_papers_networks(name: str, millions: float) -> None:
     """Weights of the published generators at 256²; numerics/ compares what they compute."""
     generator, _ = build(resolve(name))
     assert sum(parameter.numel() for parameter in generator.parameters()) == pytest.approx(millions * 1e6, rel=0.01)
 
 
-@pytest.mark.parametrize("family", ["stylesv", "styleganv"])
+@pytest.mark.parametrize("family", ["stylesv", "styleganv", "mocogan-sg2"])
 def test_layers_near_the_pixels_are_as_wide_at_every_size_of_a_family(family: str) -> None:
     generators = [build(resolve(f"{family}-{side}"))[0] for side in (64, 128, 256)]
     assert {last_kernel(generator).shape[1] for generator in generators} == {64}

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 _FAMILIES = {
     "stylesv": "smoothvid.models.stylesv",
     "styleganv": "smoothvid.models.styleganv",
+    "mocogan": "smoothvid.models.mocogan",
+    "mocogan-sg2": "smoothvid.models.mocogan_sg2",
 }
 
 

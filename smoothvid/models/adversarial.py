@@ -1,4 +1,7 @@
-"""What StyleSV and StyleGAN-V optimize: non-saturating logistic losses on whole videos, and R1 every few steps."""
+"""What video generators optimize: non-saturating logistic losses against one or more judges, and R1 every few steps."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -6,40 +9,48 @@ from torch import Tensor
 from smoothvid.models.family import Phase, Step
 from smoothvid.nn.losses import fake_loss, generator_loss, r1_penalty, real_loss
 
-
-def judge(step: Step, videos: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-    """Logits [B] of videos [B, T, C, H, W]."""
-    logits: Tensor = step.discriminator(videos.flatten(0, 1), times, labels)
-    return logits
+Judge = Callable[[Step, Tensor, Tensor, Tensor], Iterator[Tensor]]
+"""(step, videos [B, T, C, H, W], times, labels) → one judge's logits after the other's, [B] or [B, n] each. R1 and the
+adaptive augmentation rest on the first ones alone."""
 
 
-def generator_main(step: Step) -> Tensor:
+def judge_whole(step: Step, videos: Tensor, times: Tensor, labels: Tensor) -> Iterator[Tensor]:
+    """The one verdict [B] of a discriminator of whole videos."""
+    yield step.discriminator(videos.flatten(0, 1), times, labels)
+
+
+def over_judges(loss: Callable[[Tensor], Tensor], logits: Iterable[Tensor]) -> Tensor:
+    """The sum of the judges' losses [B], each the mean over a video's logits."""
+    return torch.stack([loss(x).reshape(len(x), -1).mean(1) for x in logits]).sum(0)
+
+
+def generator_main(step: Step, judge: Judge) -> Tensor:
     videos, latents = step.fake("generator")
-    logits = judge(step, step.augment(videos), latents.times, latents.labels)
-    step.report["fake_sign"] = logits.detach().sign().mean()
-    return generator_loss(logits)
+    logits = list(judge(step, step.augment(videos), latents.times, latents.labels))
+    step.report["fake_sign"] = logits[0].detach().sign().mean()
+    return over_judges(generator_loss, logits)
 
 
-def discriminator_main(step: Step) -> Tensor:
+def discriminator_main(step: Step, judge: Judge) -> Tensor:
     with torch.no_grad():
         videos, latents = step.fake("discriminator")
-    fake_logits = judge(step, step.augment(videos.detach()), latents.times, latents.labels)
-    real_logits = judge(step, step.augment(step.real.frames), step.real.times, step.real.labels)
-    step.report["real_sign"] = real_logits.detach().sign().mean()
-    return real_loss(real_logits) + fake_loss(fake_logits)
+    fake_logits = list(judge(step, step.augment(videos.detach()), latents.times, latents.labels))
+    real_logits = list(judge(step, step.augment(step.real.frames), step.real.times, step.real.labels))
+    step.report["real_sign"] = real_logits[0].detach().sign().mean()
+    return over_judges(real_loss, real_logits) + over_judges(fake_loss, fake_logits)
 
 
-def discriminator_r1(step: Step) -> Tensor:
+def discriminator_r1(step: Step, judge: Judge) -> Tensor:
     real = step.real.frames.detach().requires_grad_(True)
-    logits = judge(step, step.augment(real), step.real.times, step.real.labels)
+    logits = next(judge(step, step.augment(real), step.real.times, step.real.labels))
     penalty = r1_penalty(logits, real).mean(1)  # [B], averaged over a video's frames
     step.report["r1"] = penalty.detach().mean()
     return penalty * (step.r1_gamma / 2)
 
 
-def phases(r1_interval: int) -> list[Phase]:
+def phases(r1_interval: int, judge: Judge = judge_whole) -> list[Phase]:
     return [
-        Phase("generator", "generator", generator_main),
-        Phase("discriminator", "discriminator", discriminator_main),
-        Phase("r1", "discriminator", discriminator_r1, r1_interval, full_precision=True),
+        Phase("generator", "generator", partial(generator_main, judge=judge)),
+        Phase("discriminator", "discriminator", partial(discriminator_main, judge=judge)),
+        Phase("r1", "discriminator", partial(discriminator_r1, judge=judge), r1_interval, full_precision=True),
     ]

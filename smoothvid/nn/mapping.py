@@ -7,11 +7,33 @@ from smoothvid.nn.linear_conv import Linear, normalize_second_moment
 from smoothvid.nn.running_means import note_mean
 
 
-class StyleMapping(nn.Module):
-    """z [B, z_dim], label c [B, c_dim] → ws [B, num_ws, w_dim], with an average to truncate towards.
+class Mapping(nn.Module):
+    """z [..., z_dim], label c [..., c_dim] → w [..., w_dim].
 
     Source: StyleGAN2-ADA (Karras et al., NeurIPS 2020), figure 24.
     """
+
+    def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_layers: int = 2, lr_mult: float = 0.01) -> None:
+        super().__init__()
+        self.c_dim = c_dim
+        self.embed = Linear(c_dim, w_dim) if c_dim else None
+        widths = [z_dim + (w_dim if c_dim else 0)] + [w_dim] * num_layers
+        self.layers = nn.ModuleList(
+            Linear(i, o, activation="lrelu", lr_mult=lr_mult) for i, o in zip(widths, widths[1:], strict=False)
+        )
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        x = normalize_second_moment(z)
+        if self.embed is not None:
+            assert c is not None
+            x = torch.cat([x, normalize_second_moment(self.embed(c))], dim=-1)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class StyleMapping(Mapping):
+    """z [B, z_dim], label c [B, c_dim] → ws [B, num_ws, w_dim], with an average to truncate towards."""
 
     w_avg: Tensor
 
@@ -25,13 +47,8 @@ class StyleMapping(nn.Module):
         lr_mult: float = 0.01,
         w_avg_decay: float = 0.998,
     ) -> None:
-        super().__init__()
-        self.c_dim, self.num_ws, self.w_avg_decay = c_dim, num_ws, w_avg_decay
-        self.embed = Linear(c_dim, w_dim) if c_dim else None
-        widths = [z_dim + (w_dim if c_dim else 0)] + [w_dim] * num_layers
-        self.layers = nn.ModuleList(
-            Linear(i, o, activation="lrelu", lr_mult=lr_mult) for i, o in zip(widths, widths[1:], strict=False)
-        )
+        super().__init__(z_dim, c_dim, w_dim, num_layers, lr_mult)
+        self.num_ws, self.w_avg_decay = num_ws, w_avg_decay
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def forward(
@@ -46,15 +63,10 @@ class StyleMapping(nn.Module):
 
         With `update_emas` the mean w is noted; `settle_means` moves the average.
         """
-        x = normalize_second_moment(z)
-        if self.embed is not None:
-            assert c is not None
-            x = torch.cat([x, normalize_second_moment(self.embed(c))], dim=1)
-        for layer in self.layers:
-            x = layer(x)
+        w = super().forward(z, c)
         if update_emas:
-            note_mean(self, "w_avg", x.mean(0), self.w_avg_decay)
-        ws = x[:, None].repeat(1, self.num_ws, 1)
+            note_mean(self, "w_avg", w.mean(0), self.w_avg_decay)
+        ws = w[:, None].repeat(1, self.num_ws, 1)
         if truncation_psi != 1.0:
             ws[:, :truncation_cutoff] = self.w_avg.lerp(ws[:, :truncation_cutoff], truncation_psi)
         return ws

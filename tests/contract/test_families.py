@@ -17,11 +17,12 @@ from smoothvid.training.loop import Training
 
 @pytest.mark.parametrize("name", family_names())
 def test_shapes(name: str, tiny_config: Any) -> None:
-    family, config = get_family(name), tiny_config(name).model
+    family, settings = get_family(name), tiny_config(name)
+    config, longest = settings.model, settings.train.num_frames
     assert family.name == name
     torch.manual_seed(0)
-    times = torch.tensor([[0.0, 1.5, 4.0], [9.0, 10.0, 13.0]], dtype=torch.float64)
-    for c_dim, num_frames in ((0, 3), (2, 3), (0, 1)):
+    times = torch.tensor([[0.0, 1.5, 4.0, 5.0, 7.0], [9.0, 10.0, 13.0, 14.5, 16.0]], dtype=torch.float64)
+    for c_dim, num_frames in ((0, longest), (2, longest), (0, 1)):
         generator: Any = family.build_generator(config, c_dim, num_frames == 1)
         discriminator = family.build_discriminator(config, num_frames, c_dim)
         first, count = generator.motion.code_range(times[:, :num_frames])

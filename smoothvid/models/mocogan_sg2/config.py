@@ -1,0 +1,84 @@
+"""Settings of MoCoGAN on StyleGAN2. The defaults are the published ones at 256²."""
+
+from dataclasses import dataclass, field
+
+from smoothvid.nn import video_discriminator
+from smoothvid.settings import check_ranges
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionConfig:
+    """The motion code v(t): the path of a recurrent network."""
+
+    z_dim: int = 512
+    """Width of a motion code and of the path."""
+    distance: int = 1
+    """Frames between two steps of the path."""
+    memory: int = 64
+    """Steps that the path remembers, so that any time costs the same."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, 1, 4096, "z_dim", "memory")
+        check_ranges(self, 1, 2**20, "distance")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Mapping and StyleGAN2 synthesis."""
+
+    z_dim: int = 512
+    w_dim: int = 512
+    mapping_layers: int = 2
+    channel_base: int = 16384
+    channel_max: int = 512
+    w_avg_decay: float = 0.995
+
+    def __post_init__(self) -> None:
+        check_ranges(self, 1, 8192, "z_dim", "w_dim", "channel_max")
+        check_ranges(self, 1, 2**20, "channel_base")
+        check_ranges(self, 1, 64, "mapping_layers")
+        check_ranges(self, 0, 1, "w_avg_decay")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """Two judges of the same frames: StyleGAN2's, picture by picture, and one of 3-D convolutions."""
+
+    channel_base: int = 16384
+    channel_max: int = 512
+    mbstd_group: int = 4
+    video_width: int = 64
+    """Channels of the video judge next to the pixels; they double with each halving of the side."""
+    noise: float = 0.1
+    """Standard deviation of the noise before the video judge's convolutions, in training."""
+    time_padding: int | None = None
+    """Frames of zeros before and after a video, in each of the video judge's layers, whose kernels are 4 long. None for
+    the least that leaves the last layer something to see: 0 from 16 frames on (at 64² and above), 1 from 6 on, else 2,
+    as published for 3 frames."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, 1, 8192, "channel_max")
+        check_ranges(self, 1, 2**20, "channel_base")
+        check_ranges(self, 1, 4096, "mbstd_group", "video_width")
+        check_ranges(self, 0, 1e3, "noise")
+        check_ranges(self, 0, 2, "time_padding")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoCoGANSG2Config:
+    """The whole model."""
+
+    resolution: int = 256
+    motion: MotionConfig = field(default_factory=MotionConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+
+    def __post_init__(self) -> None:
+        video_discriminator.check_resolution(self.resolution, self.image_discriminator())
+
+    def image_discriminator(self) -> video_discriminator.DiscriminatorConfig:
+        """The image judge's settings: a video discriminator's of one frame, so that nothing about time counts."""
+        d = self.discriminator
+        return video_discriminator.DiscriminatorConfig(
+            channel_base=d.channel_base, channel_max=d.channel_max, mbstd_group=d.mbstd_group, fusion_resolution=8
+        )
