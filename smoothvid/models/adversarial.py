@@ -1,17 +1,32 @@
-"""What video generators optimize: non-saturating logistic losses against one or more judges, and R1 every few steps."""
+"""What video generators optimize: non-saturating logistic losses against one or more judges, and R1 every few steps.
+
+The judge of most is the discriminator of whole videos, which stands here too."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from smoothvid.models.family import Phase, Step
+from smoothvid.nn import discriminator
 from smoothvid.nn.losses import fake_loss, generator_loss, r1_penalty, real_loss
+from smoothvid.nn.video_discriminator import VideoDiscriminator
 
 Judge = Callable[[Step, Tensor, Tensor, Tensor], Iterator[Tensor]]
 """(step, videos [B, T, C, H, W], times, labels) → one judge's logits after the other's, [B] or [B, n] each. R1 and the
 adaptive augmentation rest on the first ones alone."""
+
+
+def build_discriminator(config: Any, num_frames: int, c_dim: int) -> VideoDiscriminator:
+    """The discriminator of whole videos that `config.discriminator` describes."""
+    return VideoDiscriminator(config.resolution, config.discriminator, num_frames, c_dim)
+
+
+def compared(config: Any, count: int) -> int:
+    """How many of `count` videos it compares with each other."""
+    return discriminator.compared(count, config.discriminator.mbstd_group)
 
 
 def judge_whole(step: Step, videos: Tensor, times: Tensor, labels: Tensor) -> Iterator[Tensor]:

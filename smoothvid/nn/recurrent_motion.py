@@ -11,6 +11,7 @@ Between two steps the state is interpolated linearly.
 Source: Tulyakov et al., MoCoGAN, CVPR 2018, section 3.1; the limited memory is ours.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -18,6 +19,23 @@ from torch import Tensor, nn
 
 from smoothvid.errors import ConfigError
 from smoothvid.nn.precision import full_precision
+from smoothvid.settings import check_ranges
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionConfig:
+    """The motion code v(t): the path of a recurrent network."""
+
+    z_dim: int = 512
+    """Width of a motion code and of the path."""
+    distance: int = 1
+    """Frames between two steps of the path."""
+    memory: int = 64
+    """Steps that the path remembers, so that any time costs the same."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, 1, 4096, "z_dim", "memory")
+        check_ranges(self, 1, 2**20, "distance")
 
 
 class RecurrentPath(nn.Module):

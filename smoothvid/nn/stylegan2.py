@@ -5,6 +5,7 @@ skip architecture of figure 7, without noise inputs: in a video they would stick
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +18,27 @@ from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.lrelu import SQRT2, lrelu
 from smoothvid.nn.modulation import demodulation, kernel_energy, modulated_conv
 from smoothvid.nn.precision import full_precision
+from smoothvid.settings import check_ranges
 
 CLAMP = 256.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Mapping and StyleGAN2 synthesis."""
+
+    z_dim: int = 512
+    w_dim: int = 512
+    mapping_layers: int = 2
+    channel_base: int = 16384
+    channel_max: int = 512
+    w_avg_decay: float = 0.995
+
+    def __post_init__(self) -> None:
+        check_ranges(self, 1, 8192, "z_dim", "w_dim", "channel_max")
+        check_ranges(self, 1, 2**20, "channel_base")
+        check_ranges(self, 1, 64, "mapping_layers")
+        check_ranges(self, 0, 1, "w_avg_decay")
 
 
 class StyledConv(nn.Module):

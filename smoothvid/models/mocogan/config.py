@@ -3,23 +3,18 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from smoothvid.nn import recurrent_motion
 from smoothvid.settings import check_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionConfig:
+class MotionConfig(recurrent_motion.MotionConfig):
     """The motion code: the path of a recurrent network."""
 
     z_dim: int = 10
     """Numbers of a motion code; the network's state has as many. Much more than 10, and content leaks into them."""
     distance: int = 2
     """Frames between two steps of the path: the published training takes every second frame of the data."""
-    memory: int = 64
-    """Steps that the path remembers, so that any time costs the same."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self, 1, 4096, "z_dim", "memory")
-        check_ranges(self, 1, 2**20, "distance")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,41 +3,9 @@
 from dataclasses import dataclass, field
 
 from smoothvid.nn import video_discriminator
+from smoothvid.nn.recurrent_motion import MotionConfig
+from smoothvid.nn.stylegan2 import GeneratorConfig
 from smoothvid.settings import check_ranges
-
-
-@dataclass(frozen=True, kw_only=True)
-class MotionConfig:
-    """The motion code v(t): the path of a recurrent network."""
-
-    z_dim: int = 512
-    """Width of a motion code and of the path."""
-    distance: int = 1
-    """Frames between two steps of the path."""
-    memory: int = 64
-    """Steps that the path remembers, so that any time costs the same."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self, 1, 4096, "z_dim", "memory")
-        check_ranges(self, 1, 2**20, "distance")
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneratorConfig:
-    """Mapping and StyleGAN2 synthesis."""
-
-    z_dim: int = 512
-    w_dim: int = 512
-    mapping_layers: int = 2
-    channel_base: int = 16384
-    channel_max: int = 512
-    w_avg_decay: float = 0.995
-
-    def __post_init__(self) -> None:
-        check_ranges(self, 1, 8192, "z_dim", "w_dim", "channel_max")
-        check_ranges(self, 1, 2**20, "channel_base")
-        check_ranges(self, 1, 64, "mapping_layers")
-        check_ranges(self, 0, 1, "w_avg_decay")
 
 
 @dataclass(frozen=True, kw_only=True)

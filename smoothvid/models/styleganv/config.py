@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from smoothvid.nn import motion, video_discriminator
-from smoothvid.settings import check_ranges
+from smoothvid.nn.stylegan2 import GeneratorConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,24 +15,6 @@ class MotionConfig(motion.MotionConfig):
     """How codes become motion. "linear" is StyleGAN-V's: speed jumps at each code. The others are described with
     StyleSV."""
     min_period: float = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneratorConfig:
-    """Mapping and StyleGAN2 synthesis."""
-
-    z_dim: int = 512
-    w_dim: int = 512
-    mapping_layers: int = 2
-    channel_base: int = 16384
-    channel_max: int = 512
-    w_avg_decay: float = 0.995
-
-    def __post_init__(self) -> None:
-        check_ranges(self, 1, 8192, "z_dim", "w_dim", "channel_max")
-        check_ranges(self, 1, 2**20, "channel_base")
-        check_ranges(self, 1, 64, "mapping_layers")
-        check_ranges(self, 0, 1, "w_avg_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
