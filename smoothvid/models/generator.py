@@ -13,7 +13,9 @@ from torch import Tensor, nn
 class VideoGenerator(nn.Module):
     """z [B, z_dim], c [B, c_dim], motion_z [B, K, motion.z_dim], times [B, T] → frames [B·T, 3, H, H].
 
-    Families set `mapping`, `motion` and `synthesis`, and z_dim.
+    Families set `mapping`, `motion` and `synthesis`, and z_dim. A motion tells the width of its codes and of v (z_dim,
+    v_dim), how many labels it hears (c_dim), how many phases a video has of its own (num_phases), frames between two
+    codes (distance), and which codes some times need (code_range).
     """
 
     mapping: Any

@@ -97,8 +97,8 @@ class Motion(nn.Module):
 
     def __init__(self, config: MotionConfig, c_dim: int = 0) -> None:
         super().__init__()
-        self.config = config
-        self.z_dim, self.v_dim = config.z_dim, 2 * config.fourier_dim
+        self.config, self.c_dim = config, c_dim
+        self.z_dim, self.v_dim, self.distance = config.z_dim, 2 * config.fourier_dim, config.distance
         self.num_phases = config.fourier_dim if config.kind == "phase" else 0
         """How many phases at time 0 a video has of its own."""
         dim, kernel = config.z_dim, config.kernel_size
@@ -122,7 +122,7 @@ class Motion(nn.Module):
 
     def code_range(self, times: Tensor) -> tuple[Tensor, int]:
         """The window of codes that `times` [B, T] need: index of the first one per video [B], and how many."""
-        segments = (times / self.config.distance).floor().long()
+        segments = (times / self.distance).floor().long()
         first = segments.amin(1)
         span = int((segments.amax(1) - first).max())
         return first, span + self._num_control + 2 * (self.config.kernel_size - 1)
@@ -150,7 +150,7 @@ class Motion(nn.Module):
             x = torch.cat([x, c[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
         u = self.conv1(self.conv0(x)).transpose(1, 2)  # [B, K − 2·(kernel − 1), z_dim]
 
-        position = times / self.config.distance
+        position = times / self.distance
         segment = position.floor()
         s = (position - segment)[:, :, None]  # [B, T, 1]
         first = torch.as_tensor(first_code, device=times.device).reshape(-1, 1)
@@ -167,7 +167,7 @@ class Motion(nn.Module):
     def _accumulated(self, u: Tensor, index: Tensor, s: Tensor, times: Tensor, start_phase: Tensor | None) -> Tensor:
         deviations = torch.tanh(self.speed(u))  # of the speed, in units of the mean speed
         sums = deviations.unfold(1, _MEMORY, 1) @ self.memory  # control points Q of the phase
-        wander = _spline(sums, index, cubic_weights(s)) * (self.config.distance / 2)  # frames
+        wander = _spline(sums, index, cubic_weights(s)) * (self.distance / 2)  # frames
         periods = self.periods.to(times)
         turns = (times[:, :, None].fmod(periods) + wander) / periods  # the remainder is exact, however late it is
         if start_phase is not None:
@@ -190,9 +190,9 @@ class Motion(nn.Module):
         if self.config.kind == "bspline-embedding":
             speed, phase = _spline(speeds, index, quadratic), _spline(phases, index, quadratic)
             return embed(times[:, :, None], speed, phase) + _spline(aligners, index, quadratic)
-        start = segment[:, :, None] * self.config.distance
+        start = segment[:, :, None] * self.distance
         speed, phase = _points(speeds, index), _points(phases, index)
-        tie = (1 - s) * embed(start, speed, phase) + s * embed(start + self.config.distance, speed, phase)
+        tie = (1 - s) * embed(start, speed, phase) + s * embed(start + self.distance, speed, phase)
         along = _spline(aligners, index, (1 - s, s) if self.config.kind == "linear" else quadratic)
         return embed(times[:, :, None], speed, phase) - tie + along
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from smoothvid.data.dataset import open_dataset
 from smoothvid.errors import ConfigError
+from smoothvid.evaluation.smoothness import code_smoothness
 from smoothvid.models import family_names, get_family
 from smoothvid.run_config import preset_names, resolve, run_config_to_dict
 from smoothvid.sampling.model import ModelFacts, VideoModel, load_model
@@ -97,6 +98,14 @@ def test_before_time_0_there_is_motion_or_a_clear_word(family: str, tiny_config:
     else:
         again = torch.cat(list(model.stream(3, 0.0, 5))).int()
         assert (early[5:] - again).abs().max() <= 1
+
+
+@FAMILIES
+@pytest.mark.parametrize("c_dim", [0, 2])
+def test_motion_codes_can_be_measured(family: str, c_dim: int, tiny_config: Any) -> None:
+    generator: Any = get_family(family).build_generator(tiny_config(family).model, c_dim, False)
+    (row,) = code_smoothness(generator.motion, [0.0], num_codes=3, seeds=3)
+    assert row["speed"] > 0 and row["jump"] >= 0
 
 
 @FAMILIES

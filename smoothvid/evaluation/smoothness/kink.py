@@ -16,13 +16,16 @@ def code_smoothness(
 ) -> list[dict[str, float]]:
     """Measure trajectories v(t) of random motion codes, others at each start, over `num_codes` codes from there on.
 
+    Labels, where a model has them, take turns.
+
     Returns:
         For each start: "jump", the largest jump of dv/dt at a boundary between codes, over the mean |dv/dt|; "speed",
         the mean |dv/dt| per frame; "ratio", that speed over the speed at the first start; "backwards", the share of
         steps of one frame that go against the step before.
     """
     motion = copy.deepcopy(motion).double().requires_grad_(False)
-    distance = motion.config.distance
+    distance = motion.distance
+    labels = torch.eye(motion.c_dim, dtype=torch.float64)[torch.arange(seeds) % motion.c_dim] if motion.c_dim else None
     rows: list[dict[str, float]] = []
     for number, start in enumerate(starts):
         base = np.ceil(start / distance) * distance
@@ -34,7 +37,7 @@ def code_smoothness(
         first, count = motion.code_range(times)
         codes = torch.randn(seeds, count, motion.z_dim, dtype=torch.float64, generator=random)
         phases = torch.rand(seeds, motion.num_phases, dtype=torch.float64, generator=random)
-        v = motion(codes, times, first_code=first, start_phase=phases)
+        v = motion(codes, times, labels, first, phases)
         steps = v[:, : len(every)].diff(dim=1)
         a, b, c, d, e = v[:, len(every) :].unflatten(1, (-1, 5)).unbind(2)
         jump = ((-3 * c + 4 * d - e) - (3 * c - 4 * b + a)) / 0.02  # one-sided slopes of second order
