@@ -50,7 +50,8 @@ def published_config(snapshot: Snapshot) -> MoCoGANSG2Config:
             "channel_max": argument(judge, "channel_max", default=512),
             "mbstd_group": argument(judge, "mbstd_group_size", "cfg.mbstd_group_size", default=4),
             "video_width": 64 if first is None else len(first),
-            "time_padding": argument(judge, "cfg.video_discr_num_t_paddings", default=None),
+            # Other numbers than 0 are counted otherwise there: 6 is two on either side, for three frames.
+            "time_padding": 0 if argument(judge, "cfg.video_discr_num_t_paddings", default=None) == 0 else None,
         }
     return from_dict(MoCoGANSG2Config, data)
 
