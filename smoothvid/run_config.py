@@ -29,8 +29,14 @@ class TrainingConfig:
     """Frames drawn from each video; 1 trains on images."""
     spans: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     """Distances from the first to the last frame of a draw, in frames; those that are too short are passed over."""
-    spacing: Literal["random", "even"] = "random"
-    """Where the frames between the first and the last are: anywhere, or at equal distances."""
+    spacing: Literal["random", "even", "near"] = "random"
+    """Where the frames between the first and the last are: anywhere (the paper's), or at equal distances. "near": most
+    frames follow each other closely, one of `near_steps` apart, and show how things move and which way; `far_frames`
+    more, far from them, show whether what has passed comes back."""
+    near_steps: tuple[int, ...] = (1, 2, 3)
+    """With spacing "near": distances between two near frames, in frames."""
+    far_frames: int = 1
+    """With spacing "near": how many of num_frames are far ones."""
     chunk: int = 512
     """Longer videos are cut into pieces of this many frames, and times count from the start of a piece."""
     mirror: bool = False
@@ -45,6 +51,11 @@ class TrainingConfig:
     """Weight of the penalty on the discriminator's gradient at real frames."""
     r1_interval: int = 16
     """Steps between two such penalties."""
+    disorder: float = 0.0
+    """Weight of real videos in disorder, which the discriminator is to refuse beside generated ones: near frames
+    backwards, to and fro, standing still, or at another pace than their times say; 0 (the papers') for none. Pictures
+    give a young generator away long before its motion does, so a discriminator learns little about motion unless it is
+    made to. Worlds that look the same backwards take no harm."""
     share_fakes: bool = False
     """Judge the same generated videos in both phases of a step; saves one pass of the generator."""
     ema_kimg: float | None = None
@@ -77,12 +88,16 @@ class TrainingConfig:
             self, 1, 2**20, "batch", "num_frames", "chunk", "r1_interval", "snapshot_ticks", "keep_checkpoints"
         )
         check_ranges(self, 1e-9, 1e9, "kimg", "lr_g", "lr_d", "tick_kimg", "augment_kimg")
-        check_ranges(self, 0, 1e9, "r1_gamma", "ema_kimg", "ema_rampup")
+        check_ranges(self, 0, 1e9, "r1_gamma", "disorder", "ema_kimg", "ema_rampup")
         check_ranges(self, 0, 1, "beta1", "beta2", "weight_decay", "augment_target")
         check_ranges(self, 0, 2**16, "measure_clips")
         steps = self.num_frames - 1
         if self.spacing == "even" and steps and all(span < steps or span % steps for span in self.spans):
             raise ValueError(f"spacing = 'even' needs a multiple of {steps} in spans, not only {self.spans}")
+        if self.spacing == "near" and steps and not (self.near_steps and min(self.near_steps) > 0):
+            raise ValueError(f"near_steps are distances of 1 and more, not {self.near_steps}")
+        if self.spacing == "near" and steps and not 0 <= self.far_frames <= steps - 1:
+            raise ValueError(f"far_frames must leave two near ones of {self.num_frames} frames, not {self.far_frames}")
         if self.num_frames > 1 and not any(span >= self.num_frames - 1 for span in self.spans):
             raise ValueError(f"spans {self.spans} leave no room for {self.num_frames} frames")
         if self.num_frames > 1 and self.chunk <= max(self.spans):

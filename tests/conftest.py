@@ -25,8 +25,15 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
             "margin": 2,
             "channel_max": 8,
             "channel_base": 128,
+            "waves": 16,
         },
-        "discriminator": {"channel_max": 16, "channel_base": 256, "fusion_resolution": 8, "time_embedding": 8},
+        "discriminator": {
+            "channel_max": 16,
+            "channel_base": 256,
+            "fusion_resolution": 8,
+            "time_embedding": 8,
+            "differences": 2.0,
+        },
     },
     "styleganv": {
         "resolution": 16,

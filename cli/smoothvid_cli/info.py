@@ -15,7 +15,13 @@ from smoothvid_cli.options import Debug, Json, Quiet
 
 
 def info(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A dataset, a run, a checkpoint or a model file.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH|shipped",
+            help="A dataset, a run, a checkpoint or a model file; or `shipped`, to list the models that ship.",
+        ),
+    ],
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -24,6 +30,8 @@ def info(
 
     Example: `smoothvid info runs/sky`
     """
+    if str(path) == "shipped" and not path.exists():
+        return _print_shipped(as_json)
     facts = describe(path)
     if as_json:
         console.print_json(facts)
@@ -37,7 +45,10 @@ def info(
 def describe(path: Path) -> dict[str, Any]:
     """Return the facts about a path, `kind` first: "dataset", "run", "checkpoint" or "model file"."""
     from smoothvid.errors import DataError
+    from smoothvid.sampling.shipped import shipped_folder
 
+    if not path.exists():
+        path = shipped_folder(path) or path
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.suffix == ".safetensors":
@@ -47,6 +58,17 @@ def describe(path: Path) -> dict[str, Any]:
     if (path / "checkpoints").is_dir() or any((path / name).is_file() for name in ("log.jsonl", "config.json")):
         return {"kind": "run", "path": str(path), **_describe_run(path)}
     return {"kind": "dataset", "path": str(path), **_describe_dataset(path)}
+
+
+def _print_shipped(as_json: bool) -> None:
+    from smoothvid.sampling.shipped import shipped
+
+    names = shipped()
+    if as_json:
+        return console.print_json(names)
+    uses = {"video": "smoothvid sample {} --length inf --out new.mp4", "image": "smoothvid train DATASET --init {}"}
+    rows = [(name, kind, uses[kind].format(name)) for kind, there in names.items() for name in there]
+    console.print_table(["model", "of", "for example"], rows)
 
 
 def _describe_dataset(path: Path) -> dict[str, Any]:

@@ -15,7 +15,11 @@ Dataset = Annotated[
     Path, typer.Argument(metavar="DATASET", help="A dataset made by `smoothvid prepare`, a zip or folder of frames.")
 ]
 Model = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT|RUN", help="A run (its newest checkpoint), a checkpoint or a model file.")
+    Path,
+    typer.Argument(
+        metavar="CHECKPOINT|RUN",
+        help="A run (its newest checkpoint), a checkpoint, a model file, or a model that ships (see `info shipped`).",
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where the result goes.")]
 

@@ -143,8 +143,8 @@ def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | 
     from smoothvid.run_config import load_preset, run_config_from_dict, run_config_to_dict
     from smoothvid.sampling.model_file import read_facts
     from smoothvid.settings import load_toml, merge, parse_set
+    from smoothvid.training.checkpoint import find_init
     from smoothvid.training.run import CONFIG_FILE, read_run_config
-    from smoothvid.training.shipped import find_init
 
     if choice.preset is not None:
         data = load_preset(choice.preset)

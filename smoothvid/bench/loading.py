@@ -16,6 +16,7 @@ from PIL import Image
 
 from smoothvid.data.dataset import open_dataset
 from smoothvid.data.frame_store import FolderFrames, ZipFrames
+from smoothvid.data.frame_times import FrameDraw
 from smoothvid.data.loader import AHEAD, BatchReader, ClipSettings, batches
 
 FRAMES = 64  # of each made-up video
@@ -44,7 +45,7 @@ def decode_alone(data: Sequence[bytes], workers: int, seconds: float) -> Rate:
 
 def load(path: Path, workers: int, batch: int, seconds: float) -> Rate:
     """Batches as training takes them: drawn, read from the archive, decoded, put together, handed over."""
-    reader = BatchReader(open_dataset(path), ClipSettings(batch, 3, (2, 4, 8, 16), 128, True, 0))
+    reader = BatchReader(open_dataset(path), ClipSettings(batch, FrameDraw(3, (2, 4, 8, 16)), 128, True, 0))
     stream = batches(reader, 0, workers)
     for _ in range(AHEAD * workers + 1):  # until what was read ahead before the clock started is used up
         next(stream)

@@ -58,7 +58,7 @@ def modconv(settings: BenchSettings) -> Iterator[Case]:
     config = settings.config(settings.usual_preset).model
     device, layers = settings.torch_device, _layers(config)
     inner, outer = layers[len(layers) // 2]
-    w_dim, v_dim = config.generator.w_dim, 2 * config.motion.fourier_dim
+    w_dim, v_dim = config.generator.w_dim, config.motion.v_dim
     x = torch.randn(NUM_FRAMES, inner.channels, inner.size, inner.size, device=device)
     w, v = torch.randn(NUM_FRAMES, w_dim, device=device), torch.randn(NUM_FRAMES, v_dim, device=device)
     for rank in (0, _LOW_RANK):

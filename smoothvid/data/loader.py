@@ -23,7 +23,7 @@ from PIL import ImageFile
 from torch import Tensor
 
 from smoothvid.data.dataset import VideoDataset
-from smoothvid.data.frame_times import draw_clip
+from smoothvid.data.frame_times import FrameDraw, draw_clip
 from smoothvid.errors import DataError, SmoothvidError
 
 AHEAD = 2  # batches that each loader process has finished or at work
@@ -32,16 +32,17 @@ SLOTS = AHEAD + 1  # for those and the one that is lent; with the processes' num
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """What a batch holds: `batch` videos with `num_frames` frames each, spread over one of `spans` frames."""
+    """What a batch holds: `batch` videos, of each the frames that `draw` says, pieces of `chunk` frames apart."""
 
     batch: int
-    num_frames: int
-    spans: tuple[int, ...]
+    draw: FrameDraw
     chunk: int
     mirror: bool
     seed: int
-    even: bool = False
-    """Frames at equal distances."""
+
+    @property
+    def num_frames(self) -> int:
+        return self.draw.num_frames
 
 
 Part = tuple[Tensor, Tensor, Tensor]
@@ -116,7 +117,7 @@ class BatchReader:
         # Generator.choice(p=...) sums all weights at every call, which takes longer than decoding when there are many.
         for video in self._usable[self._cumulative.searchsorted(rng.random(count), side="right")].tolist():
             length = self.dataset.videos[video].num_frames
-            numbers, times = draw_clip(rng, length, s.num_frames, s.spans, s.chunk, s.even)
+            numbers, times = draw_clip(rng, length, s.draw, s.chunk)
             clips.append(Clip(video, numbers.tolist(), times, mirror and bool(rng.integers(2))))
         return clips
 

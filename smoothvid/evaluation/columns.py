@@ -59,9 +59,12 @@ def open_source(path: str | Path, device: str = "auto") -> Videos:
     """What can be evaluated, from a path: a model, a dataset, or a folder of video files."""
     from smoothvid.data.dataset import INDEX_NAME, open_dataset
     from smoothvid.sampling.model import load_model
+    from smoothvid.sampling.shipped import shipped_folder
 
     path = Path(path)
     if not path.exists():
+        if shipped_folder(path) is not None:
+            return load_model(path, device)
         raise DataError(f"{path} does not exist; give a run, a checkpoint, a folder of videos, or a dataset")
     if path.is_dir() and any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.iterdir()):
         return path

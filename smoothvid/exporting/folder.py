@@ -20,9 +20,8 @@ from smoothvid.exporting.programs import SUFFIX, check_kinds, write_programs
 from smoothvid.nn import kernels
 from smoothvid.sampling.model import MODEL_FILE, ModelFacts, VideoModel, load_model
 from smoothvid.sampling.model_file import model_files, read_facts, read_model
-from smoothvid.training.checkpoint import CHECKSUMS, STATE_FILE
+from smoothvid.training.checkpoint import CHECKSUMS, STATE_FILE, strip_checkpoint
 from smoothvid.training.preview import write_previews
-from smoothvid.training.shipped import strip_checkpoint
 
 Progress = Callable[[int], None]
 

@@ -52,7 +52,13 @@ def discriminator_main(step: Step, judge: Judge) -> Tensor:
     fake_logits = list(judge(step, step.augment(videos.detach()), latents.times, latents.labels))
     real_logits = list(judge(step, step.augment(step.real.frames), step.real.times, step.real.labels))
     step.report["real_sign"] = real_logits[0].detach().sign().mean()
-    return over_judges(real_loss, real_logits) + over_judges(fake_loss, fake_logits)
+    loss = over_judges(real_loss, real_logits) + over_judges(fake_loss, fake_logits)
+    if step.disorder:
+        videos, times = step.disordered()
+        logits = list(judge(step, step.augment(videos), times, step.real.labels))
+        step.report["disorder_sign"] = logits[0].detach().sign().mean()
+        loss = loss + step.disorder * over_judges(fake_loss, logits)
+    return loss
 
 
 def discriminator_r1(step: Step, judge: Judge) -> Tensor:

@@ -33,6 +33,7 @@ class Step(Protocol):
     discriminator: nn.Module
     real: Batch
     r1_gamma: float
+    disorder: float
     report: dict[str, Tensor]
     """Losses put here what the log and the adaptive augmentation should know."""
 
@@ -49,6 +50,10 @@ class Step(Protocol):
 
     def pick_frame(self, phase: str) -> Tensor:
         """A frame of each video at random, int64 [B]: its number, in [0, T)."""
+        ...
+
+    def disordered(self) -> tuple[Tensor, Tensor]:
+        """The real videos [B, T, C, H, W], moving as they never do, and the times [B, T] to show them with."""
         ...
 
 

@@ -64,7 +64,8 @@ def layer_bands(
 class FourierInput(nn.Module):
     """A grid of sinusoids that a layer of w can turn and shift: w0 [N, w_dim] → [N, channels, size, size].
 
-    `transform` [3, 3] is the user's own transform of the picture plane, applied last.
+    `transform` [3, 3] is the user's own transform of the picture plane, applied last. With `waves` there are travelling
+    ones beside the still ones, moved by the motion code v [N, v_dim].
     Source: StyleGAN3, section 3.1 and appendix F.
     """
 
@@ -72,13 +73,10 @@ class FourierInput(nn.Module):
     phases: Tensor
     transform: Tensor
 
-    def __init__(self, w_dim: int, band: Band) -> None:
+    def __init__(self, w_dim: int, band: Band, waves: int = 0, num_phases: int = 0) -> None:
         super().__init__()
         self.band = band
-        freqs = torch.randn(band.channels, 2)
-        radii = freqs.square().sum(1, keepdim=True).sqrt()
-        freqs = freqs / (radii * radii.square().exp().pow(0.25)) * band.cutoff
-        self.register_buffer("freqs", freqs)
+        self.register_buffer("freqs", random_frequencies(band.channels, band.cutoff))
         self.register_buffer("phases", torch.rand(band.channels) - 0.5)
         self.register_buffer("transform", torch.eye(3))
         self.weight = nn.Parameter(torch.randn(band.channels, band.channels))
@@ -87,10 +85,11 @@ class FourierInput(nn.Module):
             self.affine.weight.zero_()
             assert self.affine.bias is not None
             self.affine.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        self.waves = TravellingWaves(band, waves, num_phases) if waves else None
 
     @full_precision
-    def forward(self, w0: Tensor) -> Tensor:
-        n, rate = w0.shape[0], self.band.sampling_rate
+    def forward(self, w0: Tensor, v: Tensor | None = None) -> Tensor:
+        n = w0.shape[0]
         placement = self.affine(w0).float()
         # The length of the first two numbers divides all four, the shift too.
         cos, sin, *shift = (placement / placement[:, :2].norm(dim=1, keepdim=True)).unbind(1)
@@ -100,17 +99,64 @@ class FourierInput(nn.Module):
         move[:, 0, 2], move[:, 1, 2] = -shift[0], -shift[1]
         transform = turn @ move @ self.transform  # [N, 3, 3]
 
-        phases = self.phases + (self.freqs @ transform[:, :2, 2:]).squeeze(2)  # [N, C]
-        freqs = self.freqs @ transform[:, :2, :2]  # [N, C, 2]
-        fade = (freqs.norm(dim=2) - self.band.cutoff) / (rate / 2 - self.band.cutoff)
-        amplitudes = (1 - fade).clamp(0, 1)  # [N, C]
-
-        # The grid holds pixel centres; beyond [−½, ½] lie the margins.
-        axis = (torch.arange(self.band.size, device=w0.device) + 0.5 - self.band.size / 2) / rate
-        cycles = freqs[:, :, 0, None, None] * axis + freqs[:, :, 1, None, None] * axis[:, None]
-        x = torch.sin((cycles + phases[:, :, None, None]) * (2 * math.pi)) * amplitudes[:, :, None, None]
+        angles, amplitudes = plane_waves(self.freqs, self.phases, transform, self.band)
+        x = angles.sin() * amplitudes[:, :, None, None]
         mix = self.weight / math.sqrt(self.band.channels)
-        return torch.einsum("oc,nchw->nohw", mix, x)
+        still = torch.einsum("oc,nchw->nohw", mix, x)
+        return still if self.waves is None or v is None else still + self.waves(v, transform)
+
+
+class TravellingWaves(nn.Module):
+    """Plane waves that the motion code moves: v [N, 2·phases], transform [N, 3, 3] → [N, channels, size, size].
+
+    A generator whose motion enters through styles alone finds standing waves first: one number times a fixed pattern,
+    a picture that sways. Here wave j is sin(2π·f_j·x + φ_j ± θ), θ one of the phases in v = [sin θ, cos θ], the sign
+    fixed at random: it can only travel, one way. (Beside the sines v follows the random codes, which lets its strength
+    vary.) The weights that read the waves start at zero.
+    """
+
+    freqs: Tensor
+    phases: Tensor
+    signs: Tensor
+
+    def __init__(self, band: Band, waves: int, num_phases: int) -> None:
+        super().__init__()
+        self.band, self.num_phases = band, num_phases
+        self.register_buffer("freqs", random_frequencies(waves, band.cutoff))
+        self.register_buffer("phases", torch.rand(waves) - 0.5)
+        self.register_buffer("signs", torch.randint(2, (waves,)) * 2.0 - 1)
+        # Not equalized: at the pace of the other weights, waves are found long after pictures that sway.
+        self.weight = nn.Parameter(torch.zeros(band.channels, waves))
+
+    def forward(self, v: Tensor, transform: Tensor) -> Tensor:
+        angles, amplitudes = plane_waves(self.freqs, self.phases, transform, self.band)
+        which = torch.arange(len(self.freqs), device=v.device) % self.num_phases
+        sin, cos = v[:, : self.num_phases][:, which], v[:, self.num_phases :][:, which]  # [N, waves]
+        sin, cos = sin * self.signs * amplitudes, cos * amplitudes
+        x = angles.sin() * cos[:, :, None, None] + angles.cos() * sin[:, :, None, None]
+        return torch.einsum("oc,nchw->nohw", self.weight, x)
+
+
+def random_frequencies(count: int, cutoff: float) -> Tensor:
+    """Frequencies [count, 2] in cycles per image, spread over the disc of radius `cutoff` (StyleGAN3, appendix F)."""
+    freqs = torch.randn(count, 2)
+    radii = freqs.square().sum(1, keepdim=True).sqrt()
+    return freqs / (radii * radii.square().exp().pow(0.25)) * cutoff
+
+
+def plane_waves(freqs: Tensor, phases: Tensor, transform: Tensor, band: Band) -> tuple[Tensor, Tensor]:
+    """Plane waves on a layer's grid, moved by `transform` [N, 3, 3]: angles [N, C, size, size] and amplitudes [N, C].
+
+    A wave that the transform brings beyond the band fades, and is gone at half the sampling rate.
+    """
+    rate = band.sampling_rate
+    phases = phases + (freqs @ transform[:, :2, 2:]).squeeze(2)  # [N, C]
+    freqs = freqs @ transform[:, :2, :2]  # [N, C, 2]
+    fade = (freqs.norm(dim=2) - band.cutoff) / (rate / 2 - band.cutoff)
+    # The grid holds pixel centres; beyond [−½, ½] lie the margins.
+    axis = (torch.arange(band.size, device=freqs.device) + 0.5 - band.size / 2) / rate
+    cycles = freqs[:, :, 0, None, None] * axis + freqs[:, :, 1, None, None] * axis[:, None]
+    return (cycles + phases[:, :, None, None]) * (2 * math.pi), (1 - fade).clamp(0, 1)
 
 
 class FilteredLReLU(nn.Module):

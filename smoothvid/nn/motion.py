@@ -70,6 +70,11 @@ class MotionConfig:
         check_ranges(self, 1, 255, "kernel_size")
         check_ranges(self, 0, 1e3, "lr_mult")
 
+    @property
+    def v_dim(self) -> int:
+        """Numbers of a motion code v."""
+        return 2 * self.fourier_dim
+
 
 class TrajectoryConv(nn.Module):
     """Equalized unpadded convolution over the code index, unit-gain leaky ReLU: [B, C, K] → [B, out, K − k + 1]."""
@@ -86,7 +91,7 @@ class TrajectoryConv(nn.Module):
 
 
 class Motion(nn.Module):
-    """motion_z [B, K, z_dim], times [B, T] in frames → motion codes v [B, T, 2·fourier_dim].
+    """motion_z [B, K, z_dim], times [B, T] in frames → motion codes v [B, T, v_dim]: sines, then cosines.
 
     Phases are reckoned in the dtype of `times`, which is float64 wherever the device has it.
     """
@@ -98,7 +103,7 @@ class Motion(nn.Module):
     def __init__(self, config: MotionConfig, c_dim: int = 0) -> None:
         super().__init__()
         self.config, self.c_dim = config, c_dim
-        self.z_dim, self.v_dim, self.distance = config.z_dim, 2 * config.fourier_dim, config.distance
+        self.z_dim, self.v_dim, self.distance = config.z_dim, config.v_dim, config.distance
         self.num_phases = config.fourier_dim if config.kind == "phase" else 0
         """How many phases at time 0 a video has of its own."""
         dim, kernel = config.z_dim, config.kernel_size

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from smoothvid.nn.discriminator import FromRGB, LogitHead, ResidualBlock
+from smoothvid.nn.discriminator import SQRT_HALF, FromRGB, LogitHead, ResidualBlock
 from smoothvid.nn.mapping import ConditionMapping
 from smoothvid.settings import check_ranges
 
@@ -39,11 +39,16 @@ class DiscriminatorConfig:
     """Give labels as much say as the gaps at first. Published networks (false) hardly hear them: one number among
     hundreds."""
     mbstd_group: int = 4
+    differences: float = 0.0
+    """Show the first layer also how each frame differs from the one before it, with this strength against the frame
+    itself (near frames of the data, whatever their world's pace); 0 (the papers') shows frames alone. Neighbouring
+    frames are nearly equal: what tells right motion from wrong is a small part of them, and all of their difference."""
 
     def __post_init__(self) -> None:
         check_ranges(self, 1, 8192, "channel_max")
         check_ranges(self, 1, 2**20, "channel_base")
         check_ranges(self, 1, 4096, "time_embedding", "mbstd_group")
+        check_ranges(self, 0, 100, "differences")
         if self.fusion_resolution not in (8, 16, 32, 64, 128, 256, 512, 1024):  # the last block works on 8 × 8
             raise ValueError(f"fusion_resolution must be a power of two from 8 to 1024, not {self.fusion_resolution}")
 
@@ -75,6 +80,32 @@ class GapEncoding(nn.Module):
         return torch.cat([learned, angle.sin(), angle.cos()], dim=2).flatten(1)
 
 
+class FrameDifferences(nn.Module):
+    """The first layer of how frames change: videos [B·T, 3, H, H] → features [B·T, channels, H, H].
+
+    Each frame minus the one before it (the first: the second minus it), in units in which the data's nearest frames
+    differ by `strength` times as much as frames themselves vary. `calibrate` finds those units.
+    """
+
+    scale: Tensor
+
+    def __init__(self, channels: int, num_frames: int, strength: float) -> None:
+        super().__init__()
+        self.num_frames, self.strength = num_frames, strength
+        self.from_rgb = FromRGB(channels)
+        self.register_buffer("scale", torch.tensor(strength))
+
+    @torch.no_grad()
+    def calibrate(self, videos: Tensor) -> None:
+        """Set the units by real videos [B, T, 3, H, H] as training draws them."""
+        change = videos.diff(dim=1).square().mean((0, 2, 3, 4)).min().sqrt()  # of the frames that are nearest
+        self.scale.fill_(self.strength * (videos.std() / change.clamp(min=1e-3)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        change = images.unflatten(0, (-1, self.num_frames)).diff(dim=1)
+        return self.from_rgb(torch.cat([change[:, :1], change], 1).flatten(0, 1) * self.scale)
+
+
 class VideoDiscriminator(nn.Module):
     """images [B·T, 3, H, H] in [-1, 1], times [B, T], c [B, c_dim] → logits [B].
 
@@ -92,6 +123,8 @@ class VideoDiscriminator(nn.Module):
             return min(config.channel_base // side, config.channel_max)
 
         self.from_rgb = FromRGB(width(resolution))
+        compares = config.differences > 0 and num_frames > 1
+        self.differences = FrameDifferences(width(resolution), num_frames, config.differences) if compares else None
         self.blocks = nn.ModuleDict()
         in_channels, side = width(resolution), resolution
         while side > 4:
@@ -112,6 +145,8 @@ class VideoDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, times: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         x = self.from_rgb(images)
+        if self.differences is not None:
+            x = (x + self.differences(images)) * SQRT_HALF
         num_frames = self.num_frames
         for resolution, block in self.blocks.items():
             if int(resolution) == self.fusion_resolution and num_frames > 1:

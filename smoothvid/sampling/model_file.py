@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from smoothvid.errors import CheckpointError, ConfigError
 from smoothvid.models import get_family
+from smoothvid.sampling.shipped import MODEL_FILE, shipped, shipped_folder
 from smoothvid.settings import from_dict
 
 FORMAT = 1
-MODEL_FILE = "model.safetensors"
 _MAX_HEADER = 16 * 2**20  # bytes; a real one has a few tens of thousands
 _MAX_NUMBER = 2**20  # of settings such as widths, depths, distances in frames
 
@@ -45,7 +45,10 @@ class ModelFacts:
 
 
 def model_files(path: str | Path) -> list[Path]:
-    """Return the model files a path stands for, newest first: one for a file or checkpoint folder, more for a run."""
+    """Return the model files a path stands for, newest first: one for a file or checkpoint folder, more for a run.
+
+    What is no path to a model may be the name of one that ships.
+    """
     path = Path(path)
     if path.is_file():
         return [path]
@@ -53,8 +56,13 @@ def model_files(path: str | Path) -> list[Path]:
         return [path / MODEL_FILE]
     folders = [folder for folder in path.glob("checkpoints/*") if folder.name.isdecimal()]
     files = [folder / MODEL_FILE for folder in sorted(folders, key=lambda folder: int(folder.name), reverse=True)]
+    if not files and (folder := shipped_folder(path)):
+        return [folder / MODEL_FILE]
     if not files:
-        raise CheckpointError(f"{path}: no model here; give a run folder, a checkpoint folder or a {MODEL_FILE}")
+        raise CheckpointError(
+            f"{path}: no model here; give a run folder, a checkpoint folder, a {MODEL_FILE}, or the name of a model "
+            f"that ships with smoothvid ({', '.join(sum(shipped().values(), []))})"
+        )
     return files
 
 

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from smoothvid.errors import CheckpointError
 from smoothvid.files import flush
 from smoothvid.sampling.model import MODEL_FILE, ModelFacts, save_model
+from smoothvid.sampling.shipped import shipped, shipped_folder
 
 STATE_FILE = "state.pt"
 CHECKSUMS = "checksums.json"
@@ -124,6 +125,32 @@ def write_checksums(folder: Path) -> None:
     """Note the sha256 of a checkpoint's files beside them."""
     sums = {name: _sha256(folder / name) for name in (MODEL_FILE, STATE_FILE)}
     (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n")
+
+
+def find_init(init: str | Path) -> Path:
+    """The run or checkpoint folder that `--init` means: a path, or else the name of a shipped model.
+
+    Raises:
+        CheckpointError: neither.
+    """
+    path = Path(init)
+    if (path / STATE_FILE).is_file() or checkpoint_folders(path):
+        return path
+    if (folder := shipped_folder(init)) is not None:
+        return folder
+    raise CheckpointError(
+        f"--init {init}: no run or checkpoint folder with a training state, and no model that ships with smoothvid "
+        f"({', '.join(sum(shipped().values(), []))})"
+    )
+
+
+def strip_checkpoint(checkpoint: Path, out: Path) -> None:
+    """Copy a checkpoint folder with only what another training starts from: averaged generator and discriminator."""
+    state = load_state(checkpoint)
+    out.mkdir(parents=True)
+    shutil.copy(checkpoint / MODEL_FILE, out / MODEL_FILE)
+    torch.save({"phase": state["phase"], "discriminator": state["discriminator"]}, out / STATE_FILE)
+    write_checksums(out)
 
 
 def _check(folder: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from smoothvid import processes
 from smoothvid.batch import to_batch
 from smoothvid.data.dataset import VideoDataset
+from smoothvid.data.frame_times import FrameDraw
 from smoothvid.data.loader import BatchReader, ClipSettings, Part, batches
 from smoothvid.errors import ConfigError, DataError, TrainingError
 from smoothvid.models import get_family
@@ -30,6 +31,7 @@ from smoothvid.training.record import Recorder
 from smoothvid.training.step import Draws, StepPart, find_gradients, mean_report, optimize
 
 MOST_SKIPPED = 50  # steps in a row
+CALIBRATION_VIDEOS = 64
 
 
 @dataclass
@@ -103,6 +105,17 @@ class Training:
     def total_frames(self) -> int:
         """Real frames to be shown, in whole steps."""
         return max(1, round(self.settings.kimg * 1000 / self.frames_a_step)) * self.frames_a_step
+
+    def calibrate(self) -> None:
+        """Show real videos to the modules that measure the data before the first step, those with `calibrate`."""
+        modules: list[Any] = [module for module in self.discriminator.modules() if hasattr(module, "calibrate")]
+        if not modules:
+            return
+        reader, cpu = BatchReader(self.dataset, self.reader.settings), torch.device("cpu")  # whole in each process
+        count = -(-CALIBRATION_VIDEOS // self.settings.batch)
+        videos = torch.cat([to_batch(*reader[number][0], cpu).frames for number in range(count)])
+        for module in modules:
+            module.calibrate(videos)
 
     def state(self) -> dict[str, Any]:
         """All it takes to go on beside the averaged generator, which has its own file, as plain tensors and numbers."""
@@ -222,7 +235,8 @@ class Training:
     def _reader(self, size: int) -> BatchReader:
         """A reader of this process's share of each batch, in parts of `size` videos."""
         s = self.settings
-        clips = ClipSettings(s.batch, s.num_frames, s.spans, s.chunk, s.mirror, self.seed, s.spacing == "even")
+        draw = FrameDraw(s.num_frames, s.spans, s.spacing, s.near_steps, s.far_frames)
+        clips = ClipSettings(s.batch, draw, s.chunk, s.mirror, self.seed)
         return BatchReader(self.dataset, clips, processes.share(range(s.batch // size)), s.batch // size)
 
     def _rehearse(self, size: int) -> None:

@@ -17,10 +17,9 @@ from smoothvid.errors import CheckpointError, ConfigError
 from smoothvid.files import write_whole
 from smoothvid.run_config import PhaseName, RunConfig, run_config_from_dict, run_config_to_dict
 from smoothvid.training.batch_parts import BatchGpu
-from smoothvid.training.checkpoint import STATE_FILE, checkpoint_folders, load_state, newest_state
+from smoothvid.training.checkpoint import STATE_FILE, checkpoint_folders, find_init, load_state, newest_state
 from smoothvid.training.journal import LOG, SPEED
 from smoothvid.training.loop import Progress, Training
-from smoothvid.training.shipped import find_init
 from smoothvid.training.transfer import TransferReport, transfer
 
 CONFIG_FILE = "config.json"
@@ -116,6 +115,7 @@ def read_run_config(run: Path) -> RunConfig:
 def _start(training: Training, request: RunRequest) -> dict[str, TransferReport]:
     # Initial weights are read before anything is removed: a run may start over from weights of its own.
     reports = {} if request.init is None else _start_from(training, request.init)
+    training.calibrate()
     processes.gather(None)
     processes.by_first(lambda: _clear(request))
     return reports

@@ -63,6 +63,7 @@ class StepPart:
         self.generator: Any = generator
         self.discriminator = discriminator
         self.real, self.r1_gamma, self.part, self.of = real, config.r1_gamma, part, of
+        self.disorder = config.disorder if config.num_frames > 1 else 0.0
         self.report: dict[str, Tensor] = {}
         self._draws, self._p, self._config, self._augmentations = draws, augment_p, config, 0
         self._kept: tuple[Tensor, Latents] | None = None
@@ -101,6 +102,17 @@ class StepPart:
         settings = self._draws.reader.settings
         frames = torch.randint(settings.num_frames, (settings.batch,), generator=random)
         return frames[self.part :: self.of].to(self.real.frames.device)
+
+    def disordered(self) -> tuple[Tensor, Tensor]:
+        """The real videos, moving as they never do, and the times to show them with; see data.frame_times."""
+        draw, device = self._draws.reader.settings.draw, self.real.frames.device
+        changes = []
+        for i, times in enumerate(self.real.times.double().cpu().numpy()):
+            key = int(generator_for(*self._draws.key, "disorder", self.part + i * self.of).initial_seed())
+            changes.append(draw.disorder(np.random.Generator(np.random.Philox(key=key)), times))
+        orders, times = (torch.from_numpy(np.stack(change)) for change in zip(*changes, strict=True))
+        places = orders.to(device)[:, :, None, None, None].expand_as(self.real.frames)
+        return self.real.frames.gather(1, places), move_times(times, device)
 
     def _mine(self, whole: Latents) -> Latents:
         device = self.real.frames.device

@@ -24,12 +24,13 @@ from torch import Tensor
 
 from smoothvid.batch import to_batch, to_uint8
 from smoothvid.data.dataset import open_dataset
+from smoothvid.data.frame_times import FrameDraw
 from smoothvid.data.loader import AHEAD, SLOTS, BatchReader, ClipSettings, Facts, batches
 from smoothvid.errors import DataError
 
 
 def reader(path: Path, parts: Sequence[int] = (0,), of: int = 1, **changes: Any) -> BatchReader:
-    settings = {"batch": 3, "num_frames": 3, "spans": (2, 4), "chunk": 24, "mirror": False, "seed": 7, **changes}
+    settings = {"batch": 3, "draw": FrameDraw(3, (2, 4)), "chunk": 24, "mirror": False, "seed": 7, **changes}
     return BatchReader(open_dataset(path), ClipSettings(**settings), parts, of)
 
 
@@ -158,7 +159,7 @@ def test_mirroring_turns_whole_videos(tiny_dataset: Path) -> None:
 
 def test_videos_that_are_too_short_are_not_drawn(tiny_dataset: Path) -> None:
     with pytest.raises(DataError, match="no video has the 25 frames"):
-        reader(tiny_dataset, num_frames=25, spans=(30,))
+        reader(tiny_dataset, draw=FrameDraw(25, (30,)))
 
 
 def test_bytes_to_numbers_and_back() -> None:
@@ -305,8 +306,9 @@ def test_no_process_outlives_its_program(tiny_dataset: Path, end: str) -> None:
 import os
 from multiprocessing import active_children
 from smoothvid.data.dataset import open_dataset
+from smoothvid.data.frame_times import FrameDraw
 from smoothvid.data.loader import BatchReader, ClipSettings, batches
-reader = BatchReader(open_dataset({str(tiny_dataset)!r}), ClipSettings(3, 3, (2, 4), 24, False, 0))
+reader = BatchReader(open_dataset({str(tiny_dataset)!r}), ClipSettings(3, FrameDraw(3, (2, 4)), 24, False, 0))
 stream = batches(reader, workers=2)
 next(stream)
 print(*(process.pid for process in active_children()), flush=True)

@@ -109,3 +109,42 @@ def test_w_turns_and_moves_the_waves() -> None:
     layer.affine.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
     quarter = layer(torch.zeros(1, 4))
     torch.testing.assert_close(quarter, still.rot90(1, (-2, -1)), rtol=0, atol=1e-4)
+
+
+def waving_input(waves: int = 6, phases: int = 3) -> FourierInput:
+    """An input whose waves count for as much as its still sinusoids."""
+    torch.manual_seed(0)
+    layer = FourierInput(4, Band(cutoff=2, half_width=6, sampling_rate=16, size=36, channels=8), waves, phases)
+    assert layer.waves is not None
+    torch.nn.init.normal_(layer.waves.weight)
+    return layer
+
+
+@torch.no_grad()
+def test_waves_travel_by_the_phases_of_the_motion_code() -> None:
+    layer, w0 = waving_input(), torch.zeros(1, 4)
+    waves = layer.waves
+    assert waves is not None
+    theta = torch.tensor([0.3, 1.7, -2.0])
+    found = layer(w0, torch.cat([theta.sin(), theta.cos()])[None]) - layer(w0)
+    axis = (torch.arange(36) + 0.5 - 18) / 16
+    expected = torch.zeros(8, 36, 36)
+    for j in range(6):
+        fx, fy = waves.freqs[j].tolist()
+        amplitude = min(max(1 - (math.hypot(fx, fy) - 2) / (8 - 2), 0), 1)
+        moved = waves.signs[j] * theta[j % 3]
+        angle = 2 * math.pi * (fx * axis + fy * axis[:, None] + float(waves.phases[j])) + moved
+        expected += amplitude * waves.weight[:, j, None, None] * torch.sin(angle)
+    torch.testing.assert_close(found[0], expected, rtol=1e-4, atol=1e-4)
+    assert set(waves.signs.tolist()) == {-1.0, 1.0}
+
+
+@torch.no_grad()
+def test_waves_turn_and_move_with_the_plane() -> None:
+    layer, v = waving_input(), torch.randn(1, 6)
+    still = layer(torch.zeros(1, 4), v)
+    assert layer.affine.bias is not None
+    layer.affine.bias.copy_(torch.tensor([1.0, 0.0, 2 / 16, 0.0]))
+    torch.testing.assert_close(layer(torch.zeros(1, 4), v)[..., 2:], still[..., :-2], rtol=0, atol=1e-4)
+    layer.affine.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    torch.testing.assert_close(layer(torch.zeros(1, 4), v), still.rot90(1, (-2, -1)), rtol=0, atol=1e-4)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from smoothvid.nn.discriminator import LogitHead, ResidualBlock, minibatch_std
 from smoothvid.nn.filters import BINOMIAL_4
+from smoothvid.nn.video_discriminator import DiscriminatorConfig, FrameDifferences, VideoDiscriminator
 
 
 @pytest.mark.parametrize("n, group", [(8, 4), (4, 4), (6, 3), (2, 2), (5, 1), (1, 1), (7, 1)])
@@ -73,3 +74,41 @@ def test_the_logit_is_a_projection_on_the_condition() -> None:
     with torch.no_grad():
         projected.out.weight.copy_(plain.out.weight.expand(5, -1))
     torch.testing.assert_close(projected(x, condition), plain(x) * condition.sum(1) / math.sqrt(5))
+
+
+def test_differences_are_as_strong_as_they_are_set_to_in_any_world() -> None:
+    torch.manual_seed(0)
+    for pace in (0.01, 0.3):
+        still = torch.randn(16, 1, 3, 8, 8)
+        videos = still + pace * torch.randn(16, 4, 3, 8, 8).cumsum(1)
+        videos[:, 3] += 5 * torch.randn(16, 3, 8, 8)  # a far frame
+        layer = FrameDifferences(6, num_frames=4, strength=2.0)
+        layer.calibrate(videos)
+        near = (videos[:, 1] - videos[:, 0]) * layer.scale
+        assert float(near.square().mean().sqrt() / videos.std()) == pytest.approx(2.0, rel=0.05)
+        change = torch.cat([videos[:, 1:2] - videos[:, :1], videos.diff(dim=1)], 1) * layer.scale
+        torch.testing.assert_close(layer(videos.flatten(0, 1)), layer.from_rgb(change.flatten(0, 1)))
+    layer.calibrate(still.expand(-1, 4, -1, -1, -1))
+    assert layer.scale.isfinite()  # nothing moves
+
+
+def test_a_discriminator_hears_of_motion_that_frames_hardly_show() -> None:
+    """What slides by a thousandth, forwards and back, is told apart by the differences alone."""
+    torch.manual_seed(0)
+    step = 1e-3 * torch.randn(1, 1, 3, 16, 16)
+    forwards = torch.randn(8, 1, 3, 16, 16) + step * torch.arange(3)[None, :, None, None, None]
+    times = torch.arange(3.0).expand(8, 3)
+
+    def contrast(differences: float) -> float:
+        torch.manual_seed(1)
+        sizes = DiscriminatorConfig(
+            channel_max=16, channel_base=256, fusion_resolution=8, time_embedding=8, differences=differences
+        )
+        judge = VideoDiscriminator(16, sizes, num_frames=3)
+        if judge.differences is not None:
+            judge.differences.calibrate(forwards)
+        with torch.no_grad():
+            one, other = (judge(videos.flatten(0, 1), times) for videos in (forwards, forwards.flip(1)))
+        return float((one - other).abs().mean() / one.std())
+
+    assert contrast(0.0) < 0.02 < 0.2 < contrast(1.0)

@@ -22,7 +22,16 @@ from smoothvid_cli.run_training import to_toml
 SCRIPT = Path(__file__).with_name("steps_in_parts.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 # ADA moves from the first adjustment on.
-TRAIN = {"batch": 8, "augment": "ada", "augment_target": 0.0, "augment_kimg": 0.2, "r1_interval": 4, "mirror": True}
+TRAIN = {
+    "batch": 8,
+    "augment": "ada",
+    "augment_target": 0.0,
+    "augment_kimg": 0.2,
+    "r1_interval": 4,
+    "mirror": True,
+    "spacing": "near",
+    "disorder": 0.5,
+}
 
 
 def difference(ours: dict[str, Any], theirs: dict[str, Any], network: str) -> float:

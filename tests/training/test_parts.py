@@ -132,8 +132,18 @@ def test_a_log_goes_on_where_the_run_does(tmp_path: Path) -> None:
         ("augment_target=2", "augment_target must be between"),
         ("spans=[1]", "leave no room for 3 frames"),
         ("chunk=32", "longer than the longest span"),
+        ("disorder=-1", "disorder must be between"),
     ],
 )
 def test_lengths_that_cannot_be_are_refused(change: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         resolve(sets=[f"train.{change}"])
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [("near_steps=[]", "1 and more"), ("near_steps=[0, 1]", "1 and more"), ("far_frames=2", "two near")],
+)
+def test_near_draws_that_cannot_be_are_refused(change: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(sets=["train.spacing=near", f"train.{change}"])

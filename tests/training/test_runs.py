@@ -38,7 +38,13 @@ def whole_state(training: Training) -> dict[str, Any]:
 @pytest.mark.parametrize("augment", ["none", "ada"])
 def test_a_resumed_run_ends_bit_for_bit_like_one_that_never_stopped(request_for: Any, augment: str) -> None:
     # A target of 0 or 1 and so few videos that p moves at once: draws, and the controller's sums, must be resumed too.
-    changes = {"augment": augment, "augment_target": 1.0 if augment == "none" else 0.0, "augment_kimg": 0.02}
+    changes = {
+        "augment": augment,
+        "augment_target": 1.0 if augment == "none" else 0.0,
+        "augment_kimg": 0.02,
+        "spacing": "near",
+        "disorder": 0.5,
+    }
 
     def strong(training: Training) -> Training:
         training.ada.p = 0.5
@@ -136,9 +142,27 @@ def test_a_video_training_starts_from_an_image_training(request_for: Any, tmp_pa
         theirs = network.state_dict()
         assert torch.equal(theirs["mapping.w_avg"], weights["mapping.w_avg"])
         assert torch.equal(theirs["synthesis.layers.0.conv.weight"], weights["synthesis.layers.0.conv.weight"])
-    assert set(reports["discriminator"].fresh) == {"gap_encoding.embedding.weight", "condition.embed.weight"}
+    differences = {f"differences.{name}" for name in ("scale", "from_rgb.weight", "from_rgb.bias")}
+    assert set(reports["discriminator"].fresh) == {
+        "gap_encoding.embedding.weight",
+        "condition.embed.weight",
+        *differences,
+    }
     with pytest.raises(ConfigError, match="with phase pretrain"):
         prepare_run(request_for("image", 1, resume=True))
+
+
+def test_a_training_measures_its_data_before_the_first_step_alone(request_for: Any) -> None:
+    first, _ = prepare_run(request_for("run", 2))
+    scale = first.discriminator.differences.scale
+    made = float(scale)
+    assert made != first.discriminator.differences.strength
+    scale.fill_(123.0)
+    first.run()
+    again, _ = prepare_run(request_for("run", 4, resume=True))
+    assert float(again.discriminator.differences.scale) == 123.0  # as the run has it, not as the data would
+    other, _ = prepare_run(request_for("other", 2, seed=0))
+    assert float(other.discriminator.differences.scale) == made
 
 
 def test_a_dataset_of_another_size_is_refused(request_for: Any, tiny_config: Any) -> None:

@@ -100,3 +100,36 @@ def test_times_are_drawn_for_each_purpose_and_step(new_training: Any) -> None:
     assert not torch.equal(draw(0, "generator"), draw(0, "discriminator"))
     assert torch.equal(draw(0, "generator"), draw(0, "generator"))
     assert not torch.equal(draw(0, "generator"), draw(1, "generator"))
+
+
+def test_disorder_shows_the_real_frames_out_of_order(new_training: Any) -> None:
+    training = new_training({"train": {"batch": 16, "spacing": "near", "num_frames": 4, "spans": [8], "disorder": 1.0}})
+    step = one_step(training)
+    videos, times = step.disordered()
+    assert videos.shape == step.real.frames.shape and times.shape == step.real.times.shape
+    own = step.real.frames
+    for video, theirs, shown, told in zip(videos, own, times, step.real.times, strict=True):
+        assert not torch.equal(video, theirs) or not torch.equal(shown, told)
+        assert all(any(torch.equal(frame, other) for other in theirs) for frame in video)
+        assert torch.equal(video[3], theirs[3]) and shown[3] == told[3]  # the far one
+    assert torch.equal(step.disordered()[0], videos)
+    training.step_number += 1
+    assert not torch.equal(training.parts(training.reader[0])[0].disordered()[0], videos)
+
+
+def test_disorder_counts_as_fake(new_training: Any) -> None:
+    """With a weight, the discriminator learns to refuse what it would else take for real."""
+
+    def verdict(weight: float) -> float:
+        training = new_training({"train": {"batch": 8, "spacing": "near", "disorder": weight, "lr_d": 0.01}})
+        reports = run_steps(training, 40)
+        assert ("disorder_sign" in reports[0]) == (weight > 0)
+        step = one_step(training)
+        videos, times = step.disordered()
+        with torch.no_grad():
+            judge = training.discriminator
+            real = judge(step.real.frames.flatten(0, 1), step.real.times, step.real.labels)
+            disordered = judge(videos.flatten(0, 1), times, step.real.labels)
+        return float(real.mean() - disordered.mean())
+
+    assert verdict(1.0) > verdict(0.0) + 0.5

@@ -53,7 +53,7 @@ def published_generator(state: Mapping[str, Tensor], config: StyleGANVConfig) ->
     const = result["synthesis.const"]
     result["synthesis.const"] = const.reshape(const.shape[-3:])  # a batch of one in some
     if not any(name.startswith("motion.") for name in result):
-        v_dim, conv = 2 * config.motion.fourier_dim, "synthesis.blocks.4.conv1."
+        v_dim, conv = config.motion.v_dim, "synthesis.blocks.4.conv1."
         weight, style, bias = (result[conv + name] for name in ("weight", "affine.weight", "affine.bias"))
         result[conv + "weight"] = cat([weight, weight.new_zeros(len(weight), v_dim, *weight.shape[2:])], dim=1)
         result[conv + "affine.weight"] = cat([style, style.new_zeros(v_dim, style.shape[1])])

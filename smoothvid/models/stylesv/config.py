@@ -30,6 +30,9 @@ class GeneratorConfig:
     """How the motion code joins the content. "concat" (the paper's): one shared layer over w and v; "add": w + v;
     "layers": each layer adds to its style what it reads from v by itself. A shared layer moves the whole w, and near
     the border between two contents a picture can jump from one to the other; separate ones move parts."""
+    waves: int = 0
+    """Travelling waves beside the input's still ones, moved by the motion code; 0 (the paper's) for none. With them a
+    generator finds motion that goes somewhere; with styles alone it first finds pictures that sway."""
     low_rank: int = 0
     """Rank of a second, motion-modulated kernel in each layer; 0 for none."""
     num_layers: int = 14
@@ -47,6 +50,7 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         check_ranges(self, 1, 8192, "z_dim", "w_dim", "channel_max")
         check_ranges(self, 1, 2**20, "channel_base")
+        check_ranges(self, 0, 8192, "waves")
         check_ranges(self, 1, 64, "mapping_layers")
         check_ranges(self, 2, 64, "num_layers")
         check_ranges(self, 0, 256, "low_rank", "margin")
@@ -74,7 +78,7 @@ class StyleSVConfig:
             raise ValueError(
                 "motion.start = 'weights' needs fuse 'concat' or 'layers': addition has no weights to start from"
             )
-        g, v_dim = self.generator, 2 * self.motion.fourier_dim
+        g, v_dim = self.generator, self.motion.v_dim
         channels = round(min(g.channel_base / 2 / g.first_cutoff, g.channel_max))  # of the first layer
         if g.fuse == "add" and not g.w_dim == channels == v_dim:
             raise ValueError(

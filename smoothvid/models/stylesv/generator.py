@@ -5,14 +5,12 @@ first, multiplies v, so that an image model becomes a video model without a jolt
 Source: Zhang et al., Towards Smooth Video Composition, ICLR 2023, on StyleGAN3-T (Karras et al., NeurIPS 2021).
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from smoothvid.models.generator import VideoGenerator
-from smoothvid.models.stylesv.config import GeneratorConfig, StyleSVConfig
+from smoothvid.models.stylesv.config import GeneratorConfig, MotionConfig, StyleSVConfig
 from smoothvid.nn.alias_free import Band, FilteredLReLU, FourierInput, layer_bands
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.mapping import StyleMapping
@@ -69,11 +67,11 @@ class ToRGB(nn.Module):
 class Synthesis(nn.Module):
     """ws [B, num_ws, w_dim], v [B, T, v_dim] → images [B·T, 3, H, H], about [-1, 1], frames of one video together."""
 
-    def __init__(
-        self, resolution: int, config: GeneratorConfig, v_dim: int, start: Literal["mask", "weights"], image_only: bool
-    ) -> None:
+    def __init__(self, resolution: int, config: GeneratorConfig, motion: MotionConfig, image_only: bool) -> None:
         super().__init__()
+        v_dim = motion.v_dim
         self.fuse, self.output_scale, self.w_dim = config.fuse, config.output_scale, config.w_dim
+        self.image_only = image_only
         self.checkpointing = False
         """Whether a layer's own results are made again for its gradients instead of being kept."""
         bands = layer_bands(
@@ -88,7 +86,7 @@ class Synthesis(nn.Module):
             config.channel_max,
         )
         self.num_ws = config.num_layers + 2
-        self.input = FourierInput(config.w_dim, bands[0])
+        self.input = FourierInput(config.w_dim, bands[0], config.waves, motion.fourier_dim)
         self.input_motion = Linear(v_dim, bands[0].channels, bias_init=1.0)
         if config.fuse == "concat":
             self.join = Linear(config.w_dim + v_dim, config.w_dim, bias_init=1.0)
@@ -101,12 +99,14 @@ class Synthesis(nn.Module):
             self.register_buffer("motion_mask", torch.zeros(1, v_dim))
         else:
             self.motion_mask = nn.Parameter(torch.zeros(1, v_dim))
-        self.start = start
+        self.start = motion.start
         self.begin_motion()
 
     @torch.no_grad()
     def begin_motion(self) -> None:
         """Set the motion mask and what reads the motion code to where video training starts; see MotionConfig.start."""
+        if self.input.waves is not None:
+            self.input.waves.weight.zero_()
         if self.start == "mask":
             self.motion_mask.zero_()
             return
@@ -127,6 +127,7 @@ class Synthesis(nn.Module):
 
     def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         num_frames = v.shape[1]
+        waving = None if self.image_only else v.flatten(0, 1)
         v = v.flatten(0, 1) * self.motion_mask  # [N, v_dim]
         ws = ws.repeat_interleave(num_frames, 0)  # [N, num_ws, w_dim]
         motion = self.input_motion(v)
@@ -137,7 +138,7 @@ class Synthesis(nn.Module):
             motion = motion * self.motion_mask
         else:
             styles = ws[:, 1:]
-        x = self.input(ws[:, 0]) + motion[:, :, None, None]
+        x = self.input(ws[:, 0], waving) + motion[:, :, None, None]
         for layer, w in zip(self.layers, styles.unbind(1), strict=False):
             if self.checkpointing and torch.is_grad_enabled():
                 # What its running means note twice is the same: their mean stays what it is.
@@ -160,7 +161,7 @@ class Generator(VideoGenerator):
         g, m = config.generator, config.motion
         self.config, self.c_dim, self.z_dim = config, c_dim, g.z_dim
         self.motion = Motion(m, c_dim)
-        self.synthesis = Synthesis(config.resolution, g, self.motion.v_dim, m.start, image_only)
+        self.synthesis = Synthesis(config.resolution, g, m, image_only)
         self.mapping = StyleMapping(
             g.z_dim, c_dim, g.w_dim, self.synthesis.num_ws, g.mapping_layers, w_avg_decay=g.w_avg_decay
         )

@@ -104,7 +104,7 @@ def published_generator(state: Mapping[str, Tensor], config: StyleSVConfig) -> d
         if name.endswith("low_rank_out"):
             result[name.replace("low_rank_out", "low_rank_gain")] = ones(value.shape[0])
     if not any(name.startswith("motion.") for name in result):
-        w_dim, inputs = config.generator.w_dim, config.generator.w_dim + 2 * config.motion.fourier_dim
+        w_dim, inputs = config.generator.w_dim, config.generator.w_dim + config.motion.v_dim
         result["synthesis.join.weight"] = eye(w_dim, inputs) * math.sqrt(inputs)  # divided by it at run time
         result["synthesis.join.bias"] = zeros(w_dim)
         result["synthesis.input_motion.bias"] = zeros(len(result["synthesis.input.weight"]))

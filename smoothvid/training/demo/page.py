@@ -12,9 +12,9 @@ import torch
 
 from smoothvid.data.dataset import open_dataset
 from smoothvid.evaluation.report import html
+from smoothvid.sampling.shipped import SHIPPED_IMAGES
 from smoothvid.training.demo.videos import FAR, GRID, LONG, progress_stills
 from smoothvid.training.journal import LOG, SPEED, read_log
-from smoothvid.training.shipped import SHIPPED
 
 STEPS, ROWS = 4, 3  # pictures of the training's progress, and videos in each
 REFERENCES = {
@@ -61,8 +61,8 @@ def _head(out: Path, seconds: Mapping[str, float], device: str) -> str:
     text = (
         f"{len(dataset.videos)} videos of {side} × {side} pixels went in. An image model learnt what things look like, "
         f"a video model how they move, and new videos without an end came out, in {total} on {where}. "
-        f"The image model did not start from nothing but from {SHIPPED}, a small model of drawn roads that ships with "
-        "smoothvid and was made by the same commands, prepare and pretrain, in half an hour."
+        f"The image model did not start from nothing but from {SHIPPED_IMAGES}, a small model of drawn roads that "
+        "ships with smoothvid and was made by the same commands, prepare and pretrain, in half an hour."
     )
     facts = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}"
     return (

@@ -23,13 +23,13 @@ from smoothvid.evaluation.report import write_report
 from smoothvid.evaluation.run import EvalSettings, evaluate
 from smoothvid.run_config import PhaseName, RunConfig, resolve
 from smoothvid.sampling.model import load_model
+from smoothvid.sampling.shipped import SHIPPED_IMAGES
 from smoothvid.sampling.stream import parse_length
 from smoothvid.training.demo.page import write_page
 from smoothvid.training.demo.videos import FAR, GRID, write_videos
 from smoothvid.training.journal import read_log
 from smoothvid.training.progress import Bars, counted, no_bars, run_shown
 from smoothvid.training.run import RunRequest, prepare_run
-from smoothvid.training.shipped import SHIPPED
 
 PRESET = "tiny"
 FORMAT: Literal["png"] = "png"  # at 32 × 32, JPEG's noise would be a quarter of all motion
@@ -111,7 +111,7 @@ def commands(request: DemoRequest, config: RunConfig) -> list[str]:
     few = ["--num-videos", str(EVAL_VIDEOS), "--long-videos", str(LONG_VIDEOS), "--allow-few"]
     lines = [
         ["prepare", source, "--out", data, "--resolution", side, "--format", FORMAT, *drawn, *seed],
-        ["pretrain", data, "--out", images, "--init", SHIPPED, "--preset", PRESET, *sets, *seed],
+        ["pretrain", data, "--out", images, "--init", SHIPPED_IMAGES, "--preset", PRESET, *sets, *seed],
         ["train", data, "--out", video, "--init", images, "--preset", PRESET, *sets, *seed],
         ["sample", video, *grid, *seed, "--out", "new.mp4"],
         *(["sample", video, *grid, "--start", str(start), *seed, "--out", f"new-{start}.mp4"] for start in FAR),
@@ -189,7 +189,7 @@ def _train(request: DemoRequest, config: RunConfig, phase: PhaseName, bars: Bars
             config=config,
             seed=request.seed,
             device=request.device,
-            init=SHIPPED if phase == "pretrain" else request.out / "pretrain",
+            init=SHIPPED_IMAGES if phase == "pretrain" else request.out / "pretrain",
             resume=True,
         )
     )
