@@ -180,7 +180,11 @@ def preset_for(dataset: Path, family: str) -> str:
     get_family(family)  # a name that does not exist is an error of its own
     side = open_dataset(dataset).resolution
     presets = {name: resolve(name) for name in preset_names()}
-    sides = {config.model.resolution: name for name, config in presets.items() if config.family == family}
+    # Of two for one size, that with the family's own name: the published recipe.
+    ours = sorted(
+        (name for name, config in presets.items() if config.family == family), key=lambda n: n.startswith(family)
+    )
+    sides = {presets[name].model.resolution: name for name in ours}
     if side not in sides:
         there = ", ".join(f"{name} ({size}×{size})" for size, name in sorted(sides.items()))
         raise ConfigError(

@@ -159,11 +159,15 @@ def test_motion(name: str) -> None:
     assert relative_error(v_grid, variant.array("motion_v_grid_dims_step16")) <= TOLERANCE
     assert relative_error(v_selected, variant.array("motion_v_sel")) <= TOLERANCE
     # The same codes read through the smallest window that holds them give the same motion.
+    # In double precision: in single, convolutions of other lengths round in other ways on some processors.
     first, count = motion.code_range(selected.expand(2, -1)[:, -3:])
-    window = motion_z[:, int(first[0]) : int(first[0]) + count]
+    codes = motion_z.double()
+    window = codes[:, int(first[0]) : int(first[0]) + count]
+    motion.double()
     with torch.no_grad():
+        whole = motion(codes, selected.expand(2, -1))
         v_window = motion(window, selected.expand(2, -1)[:, -3:], first_code=first)
-    assert relative_error(v_window, v_selected[:, -3:]) <= 1e-6
+    assert relative_error(v_window, whole[:, -3:]) <= 1e-12
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
