@@ -24,7 +24,7 @@ Init = Annotated[
     typer.Option(
         "--init",
         metavar="RUN|CHECKPOINT",
-        help="Start from these weights, usually of `smoothvid pretrain`; or drive-32, which ships with smoothvid.",
+        help="Start from these weights, usually of `smoothvid pretrain`; or a model that ships (see `info shipped`).",
     ),
 ]
 FamilyName = Annotated[

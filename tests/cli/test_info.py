@@ -160,3 +160,18 @@ def test_torch_is_not_loaded_for_a_run(half_done: Path) -> None:
     code += "; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code, str(half_done)], capture_output=True, text=True, check=True)
     assert result.stdout == "False\n"
+
+
+def test_what_ships_is_listed_and_told_about_by_name(smoothvid: Run, tmp_path: Path) -> None:
+    names = facts(smoothvid("info", "shipped", "--json"))
+    assert names["video"] == ["drive"] and names["image"] == ["drive-32"]
+    assert "smoothvid sample drive --length inf" in smoothvid("info", "shipped").stdout
+    for name in ("drive", "drive-32"):
+        told = facts(smoothvid("info", name, "--json"))
+        assert told["kind"] == "checkpoint" and told["family"] == "stylesv" and told["resolution"] == 32
+
+
+def test_a_folder_of_that_name_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smoothvid: Run) -> None:
+    write_model(tmp_path / "shipped" / "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+    assert facts(smoothvid("info", "shipped", "--json"))["kind"] == "checkpoint"

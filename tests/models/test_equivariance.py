@@ -41,11 +41,12 @@ class Renderer:
     def __init__(self, seed: int, plain: bool = False) -> None:
         torch.manual_seed(seed)
         # With a decay of 0 a pass sets every layer's magnitude to that of the input it got.
-        sizes = GeneratorConfig(z_dim=16, w_dim=16, num_layers=6, channel_max=32, magnitude_decay=0.0)
+        sizes = GeneratorConfig(z_dim=16, w_dim=16, num_layers=6, channel_max=32, magnitude_decay=0.0, waves=16)
         self.generator = Generator(
             StyleSVConfig(resolution=RESOLUTION, motion=MotionConfig(z_dim=16, fourier_dim=8), generator=sizes)
         )
-        self.ws, self.v = self.generator.mapping(torch.randn(4, 16)), torch.zeros(4, 1, 16)
+        torch.nn.init.normal_(self.generator.synthesis.input.waves.weight, std=0.1)
+        self.ws, self.v = self.generator.mapping(torch.randn(4, 16)), torch.randn(4, 1, 16)  # moves the waves alone
         if plain:
             for layer in self.generator.synthesis.layers:
                 assert isinstance(layer.activate, FilteredLReLU)
