@@ -79,7 +79,8 @@ class Family:
     discriminator compares with each other (nn.discriminator.compared), 1 if it judges each by itself. Parameters of the
     discriminator whose names begin with a key of `slow` learn at that share of its rate; `published` tells how weights
     trained elsewhere are taken over. A generator works out what its weights give, for sampling, in prepare(); modules
-    of it that have `checkpointing` can save memory.
+    of it that have `checkpointing` can save memory. Modules of the discriminator that have calibrate(videos) are shown
+    real videos [B, T, C, H, W] before the first step.
     """
 
     name: str

@@ -127,7 +127,7 @@ class Synthesis(nn.Module):
 
     def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         num_frames = v.shape[1]
-        waving = None if self.image_only else v.flatten(0, 1)
+        waving = None if self.image_only else v.flatten(0, 1)  # no mask: the waves' own weights start at zero
         v = v.flatten(0, 1) * self.motion_mask  # [N, v_dim]
         ws = ws.repeat_interleave(num_frames, 0)  # [N, num_ws, w_dim]
         motion = self.input_motion(v)
