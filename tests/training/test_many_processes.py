@@ -30,7 +30,7 @@ TRAIN = {
     "r1_interval": 4,
     "mirror": True,
     "spacing": "near",
-    "disorder": 0.5,
+    "disorder": 0.1,  # little, so that real videos still look real enough for ADA to move
 }
 
 
@@ -40,7 +40,8 @@ def difference(ours: dict[str, Any], theirs: dict[str, Any], network: str) -> fl
     return float((a - b).norm() / b.norm())
 
 
-@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-5), ("float64", 1e-12)])
+# In float32 what is left is rounding, 3e-6 on one processor and 1e-4 on another; float64 tells whether it is that.
+@pytest.mark.parametrize("precision, tolerance", [("float32", 3e-4), ("float64", 1e-12)])
 def test_the_result_does_not_depend_on_how_a_batch_is_cut(
     precision: str, tolerance: float, tmp_path: Path, tiny_dataset: Path, tiny_config: Any
 ) -> None:
