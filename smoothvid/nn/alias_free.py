@@ -125,7 +125,7 @@ class TravellingWaves(nn.Module):
         self.register_buffer("freqs", random_frequencies(waves, band.cutoff))
         self.register_buffer("phases", torch.rand(waves) - 0.5)
         self.register_buffer("signs", torch.randint(2, (waves,)) * 2.0 - 1)
-        # Not equalized: at the pace of the other weights, waves are found long after pictures that sway.
+        # Not equalized: at the pace of the other weights the waves lag behind, and scenery repeats itself more.
         self.weight = nn.Parameter(torch.zeros(band.channels, waves))
 
     def forward(self, v: Tensor, transform: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from smoothvid.settings import check_ranges
 
 MAX_GAP = 1024  # frames; longer gaps share the last embedding
 NUM_OCTAVES = 10
+LARGEST_SCALE = 10.0  # of differences: where frames hardly change, more of it costs the pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class FrameDifferences(nn.Module):
     """The first layer of how frames change: videos [B·T, 3, H, H] → features [B·T, channels, H, H].
 
     Each frame minus the one before it (the first: the second minus it), in units in which the data's nearest frames
-    differ by `strength` times as much as frames themselves vary. `calibrate` finds those units.
+    differ by `strength` times as much as frames themselves vary, and LARGEST_SCALE at most. `calibrate` finds them.
     """
 
     scale: Tensor
@@ -99,7 +100,7 @@ class FrameDifferences(nn.Module):
     def calibrate(self, videos: Tensor) -> None:
         """Set the units by real videos [B, T, 3, H, H] as training draws them."""
         change = videos.diff(dim=1).square().mean((0, 2, 3, 4)).min().sqrt()  # of the frames that are nearest
-        self.scale.fill_(self.strength * (videos.std() / change.clamp(min=1e-3)))
+        self.scale.copy_((self.strength * videos.std() / change).nan_to_num(LARGEST_SCALE).clamp(max=LARGEST_SCALE))
 
     def forward(self, images: Tensor) -> Tensor:
         change = images.unflatten(0, (-1, self.num_frames)).diff(dim=1)

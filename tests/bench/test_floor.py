@@ -31,13 +31,14 @@ def expected_of_generator(config: RunConfig, num_frames: int) -> Counter[Any]:
 
 
 def expected_of_discriminator(config: RunConfig, num_frames: int) -> Counter[Any]:
-    """One 1 × 1 from colours; three a block, one of them on frames that were blurred with a border of two; one last."""
+    """One 1 × 1 from colours, one from how they change; three a block, one of them on frames that were blurred with a
+    border of two; one last."""
     d, side, count = config.model.discriminator, config.model.resolution, num_frames
 
     def width(resolution: int) -> int:
         return int(min(d.channel_base // resolution, d.channel_max))
 
-    shapes = [((count, 3, side, side), (width(side), 3, 1, 1))]
+    shapes = [((count, 3, side, side), (width(side), 3, 1, 1))] * 2
     while side > 4:
         count = 1 if side == d.fusion_resolution else count
         wide, narrow = width(side), width(side // 2)
@@ -79,22 +80,23 @@ def test_the_discriminators_floor() -> None:
 
 
 def test_a_trainings_floor_has_every_pass() -> None:
-    """G runs twice, with gradients once; D runs on both fakes and the reals, and the first time for its input alone."""
+    """G runs twice, with gradients once; D on both fakes, the reals and the reals in disorder, at first for its input
+    alone."""
     settings = BenchSettings(preset="tiny", sets=("train.share_fakes=false",), device="cpu")
     [case] = iteration(settings)
     found = [c for c in floor_of(case) if len(c.x) == 4]  # motion codes come from some in one dimension
     g = expected_of_generator(settings.config("tiny"), 3).total()
-    d = 2 + 3 * 3  # blocks at 32, 16 and 8
+    d = 3 + 3 * 3  # blocks at 32, 16 and 8
     wanted = Counter(c.wanted for c in found)
-    assert wanted[None] == 2 * g + 3 * d
-    # G's phase goes through D to its input. In D's phase the first layer of each pass has no input to go on to.
-    assert (wanted[True, False], wanted[False, True], wanted[True, True]) == (d, 2, g + 2 * (d - 1))
+    assert wanted[None] == 2 * g + 4 * d
+    # G's phase goes through D to its input. In D's phase the two first layers of each pass have no input to go on to.
+    assert (wanted[True, False], wanted[False, True], wanted[True, True]) == (d, 3 * 2, g + 3 * (d - 2))
 
 
 def test_the_penaltys_floor_has_second_derivatives() -> None:
     [case] = r1(BenchSettings(preset="tiny", device="cpu"))
     found = floor_of(case)
-    d = 2 + 3 * 3
+    d = 3 + 3 * 3
     assert len(found) > 3 * d and sum(c.wanted is not None for c in found) >= 2 * d
 
 

@@ -20,7 +20,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 SHORT = [
     *("--videos", "3", "--length", "8"),
     *("--set", "pretrain.kimg=0.016", "--set", "pretrain.tick_kimg=0.008"),
-    *("--set", "train.kimg=0.024", "--set", "train.tick_kimg=0.012", "--set", "train.snapshot_ticks=1"),
+    *("--set", "train.kimg=0.04", "--set", "train.tick_kimg=0.02", "--set", "train.snapshot_ticks=1"),
     *("--set", "model.generator.channel_max=8", "--set", "model.discriminator.channel_max=8"),
 ]
 

@@ -51,7 +51,7 @@ def test_training_takes_the_networks_and_weights_of_init(
 ) -> None:
     """No --set names the narrow networks here: they come from --init, so that every content weight finds its place."""
     run = tmp_path / "run"
-    result = smoothvid("train", dataset, "--out", run, "--init", image_run, "--kimg", "0.024", "--json")
+    result = smoothvid("train", dataset, "--out", run, "--init", image_run, "--kimg", "0.04", "--json")
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
     assert told["last_tick"]["seen_clips"] == 8 and told["checkpoint"] == str(run / "checkpoints" / "000000008")

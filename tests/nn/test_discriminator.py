@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from smoothvid.nn.discriminator import LogitHead, ResidualBlock, minibatch_std
 from smoothvid.nn.filters import BINOMIAL_4
-from smoothvid.nn.video_discriminator import DiscriminatorConfig, FrameDifferences, VideoDiscriminator
+from smoothvid.nn.video_discriminator import LARGEST_SCALE, DiscriminatorConfig, FrameDifferences, VideoDiscriminator
 
 
 @pytest.mark.parametrize("n, group", [(8, 4), (4, 4), (6, 3), (2, 2), (5, 1), (1, 1), (7, 1)])
@@ -78,24 +78,24 @@ def test_the_logit_is_a_projection_on_the_condition() -> None:
 
 def test_differences_are_as_strong_as_they_are_set_to_in_any_world() -> None:
     torch.manual_seed(0)
-    for pace in (0.01, 0.3):
+    for pace in (0.3, 1.0):
         still = torch.randn(16, 1, 3, 8, 8)
         videos = still + pace * torch.randn(16, 4, 3, 8, 8).cumsum(1)
         videos[:, 3] += 5 * torch.randn(16, 3, 8, 8)  # a far frame
-        layer = FrameDifferences(6, num_frames=4, strength=2.0)
+        layer = FrameDifferences(6, num_frames=4, strength=0.5)
         layer.calibrate(videos)
         near = (videos[:, 1] - videos[:, 0]) * layer.scale
-        assert float(near.square().mean().sqrt() / videos.std()) == pytest.approx(2.0, rel=0.05)
+        assert float(near.square().mean().sqrt() / videos.std()) == pytest.approx(0.5, rel=0.05)
         change = torch.cat([videos[:, 1:2] - videos[:, :1], videos.diff(dim=1)], 1) * layer.scale
         torch.testing.assert_close(layer(videos.flatten(0, 1)), layer.from_rgb(change.flatten(0, 1)))
     layer.calibrate(still.expand(-1, 4, -1, -1, -1))
-    assert layer.scale.isfinite()  # nothing moves
+    assert layer.scale == LARGEST_SCALE  # nothing moves
 
 
 def test_a_discriminator_hears_of_motion_that_frames_hardly_show() -> None:
-    """What slides by a thousandth, forwards and back, is told apart by the differences alone."""
+    """What changes by a hundredth, forwards and back, is told apart by the differences."""
     torch.manual_seed(0)
-    step = 1e-3 * torch.randn(1, 1, 3, 16, 16)
+    step = 1e-2 * torch.randn(1, 1, 3, 16, 16)
     forwards = torch.randn(8, 1, 3, 16, 16) + step * torch.arange(3)[None, :, None, None, None]
     times = torch.arange(3.0).expand(8, 3)
 
@@ -111,4 +111,4 @@ def test_a_discriminator_hears_of_motion_that_frames_hardly_show() -> None:
             one, other = (judge(videos.flatten(0, 1), times) for videos in (forwards, forwards.flip(1)))
         return float((one - other).abs().mean() / one.std())
 
-    assert contrast(0.0) < 0.02 < 0.2 < contrast(1.0)
+    assert 5 * contrast(0.0) < contrast(1.0)

@@ -111,8 +111,8 @@ def test_what_is_in_which_precision(
 
     # Each of 4 layers, and two for its low rank; two blocks of the discriminator of three convolutions.
     assert convolutions.count(torch.bfloat16) == 4 * 3 + 2 * 3
-    # To pixels, with two more for the low rank, from pixels, and in the head.
-    assert convolutions.count(torch.float32) == 3 + 1 + 1
+    # To pixels, with two more for the low rank, from pixels and their differences, and in the head.
+    assert convolutions.count(torch.float32) == 3 + 2 + 1
     assert images.dtype == logits.dtype == torch.float32
     assert {*filtered} == {*norms} == {torch.float32} and len(filtered) > 8 and len(norms) == 8
     full = {

@@ -29,12 +29,12 @@ TINY = {
     "train.augment": "ada",
     "train.augment_kimg": 2,
     "train.r1_interval": 4,
-    "train.tick_kimg": 0.048,
+    "train.tick_kimg": 0.08,
     "train.snapshot_ticks": 5,
     "train.measure_clips": 8,
     "train.keep_checkpoints": 2,
 }
-TICK_STEPS, FRAMES_A_STEP = 4, 12
+TICK_STEPS, FRAMES_A_STEP = 4, 20
 LONGEST_WAIT = 300.0
 
 

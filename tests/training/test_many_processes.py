@@ -64,7 +64,9 @@ def test_the_result_does_not_depend_on_how_a_batch_is_cut(
         for network in ("generator", "discriminator", "average"):
             assert difference(other, whole, network) < tolerance
         assert other["p"] == whole["p"]
-        assert other["numbers"] == pytest.approx(whole["numbers"], rel=1e-3, abs=1e-4)
+        # In float32 a verdict near zero may have another sign.
+        near = {"rel": 1e-3, "abs": 1e-4 if precision == "float64" else 0.05}
+        assert other["numbers"] == pytest.approx(whole["numbers"], **near)
 
 
 @pytest.fixture

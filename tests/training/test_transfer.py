@@ -73,7 +73,9 @@ def test_an_image_model_becomes_a_video_model(tiny_config: Any) -> None:
     judge, video_judge = (VideoDiscriminator(config.resolution, config.discriminator, frames) for frames in (1, 3))
     report = transfer(judge.state_dict(), video_judge)
     assert sorted(report.widened) == ["head.out.bias", "head.out.weight"]
-    assert report.dropped == [] and all(name.startswith(("condition.", "gap_encoding.")) for name in report.fresh)
+    assert report.dropped == [] and all(
+        name.startswith(("condition.", "gap_encoding.", "differences.")) for name in report.fresh
+    )
     z, motion_z, times = torch.randn(2, 8), torch.randn(2, 32, 8), torch.zeros(2, 1, dtype=torch.float64)
 
     def first_frame(generator: Generator) -> Tensor:

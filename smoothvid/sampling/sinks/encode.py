@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from smoothvid.sampling.pixels import yuv420_frame
 
-H264_OPTIONS = {"crf": "18"}
+# Without macroblock trees: with them, x264's AVX-512 code gives other bytes each time for the same frames.
+H264_OPTIONS = {"crf": "18", "x264-params": "mbtree=0"}
 H264_LIVE_OPTIONS = {**H264_OPTIONS, "tune": "zerolatency"}  # each frame leaves the encoder at once
 _BT709 = 1  # of primaries, transfer and matrix alike
 _LIMITED_RANGE = 1  # 16 .. 235
