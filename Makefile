@@ -1,5 +1,5 @@
 # make demo   the whole path, from videos to a trained model and new videos, in minutes
-# make test   the tests;  make check   style, types and import directions;  make clean   remove what these made
+# make test   the tests;  make quick   those of a minute or two;  make check   style, types and import directions;  make clean   remove what these made
 #
 # Each sets up what it needs: a virtual environment in .venv, made once and again when pyproject.toml changes.
 
@@ -8,15 +8,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check clean
+.PHONY: demo test quick check clean
 
 demo: $(READY)
 	$(BIN)/smoothvid demo
 
 # The tests are many small jobs: some beside each other, each on one thread.
-test: export OMP_NUM_THREADS ?= 1
+test quick: export OMP_NUM_THREADS ?= 1
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+quick: $(READY)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile tests/nn tests/models tests/contract \
+		tests/data/test_frame_times.py tests/data/test_loader.py tests/training/test_step.py tests/test_settings.py
 
 check: $(READY)
 	$(BIN)/ruff check .
