@@ -55,7 +55,7 @@ class TrainingConfig:
     """Weight of real videos in disorder, which the discriminator is to refuse beside generated ones: near frames
     backwards, to and fro, standing still, or at another pace than their times say; 0 (the papers') for none. Pictures
     give a young generator away long before its motion does, so a discriminator learns little about motion unless it is
-    made to. Worlds that look the same backwards take no harm."""
+    made to. Worlds that look the same backwards take no harm. The family mocogan has no such term."""
     share_fakes: bool = False
     """Judge the same generated videos in both phases of a step; saves one pass of the generator."""
     ema_kimg: float | None = None

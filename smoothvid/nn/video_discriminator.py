@@ -19,7 +19,7 @@ from smoothvid.settings import check_ranges
 
 MAX_GAP = 1024  # frames; longer gaps share the last embedding
 NUM_OCTAVES = 10
-LARGEST_SCALE = 10.0  # of differences: where frames hardly change, more of it costs the pictures
+LARGEST_SCALE = 12.0  # of differences: where frames hardly change, more of it costs the pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,9 @@ class DiscriminatorConfig:
     mbstd_group: int = 4
     differences: float = 0.0
     """Show the first layer also how each frame differs from the one before it, with this strength against the frame
-    itself (near frames of the data, whatever their world's pace); 0 (the papers') shows frames alone. Neighbouring
-    frames are nearly equal: what tells right motion from wrong is a small part of them, and all of their difference."""
+    itself (near frames of the data, whatever their world's pace, but twelve times as large at most); 0 (the papers') shows
+    frames alone. Neighbouring frames are nearly equal: what tells right motion from wrong is a small part of them, and
+    all of their difference."""
 
     def __post_init__(self) -> None:
         check_ranges(self, 1, 8192, "channel_max")

@@ -107,7 +107,7 @@ class StepPart:
         """The real videos, moving as they never do, and the times to show them with; see data.frame_times."""
         draw, device = self._draws.reader.settings.draw, self.real.frames.device
         changes = []
-        for i, times in enumerate(self.real.times.double().cpu().numpy()):
+        for i, times in enumerate(self.real.times.cpu().double().numpy()):
             key = int(generator_for(*self._draws.key, "disorder", self.part + i * self.of).initial_seed())
             changes.append(draw.disorder(np.random.Generator(np.random.Philox(key=key)), times))
         orders, times = (torch.from_numpy(np.stack(change)) for change in zip(*changes, strict=True))
