@@ -42,9 +42,9 @@ class DiscriminatorConfig:
     mbstd_group: int = 4
     differences: float = 0.0
     """Show the first layer also how each frame differs from the one before it, with this strength against the frame
-    itself (near frames of the data, whatever their world's pace, but twelve times as large at most); 0 (the papers') shows
-    frames alone. Neighbouring frames are nearly equal: what tells right motion from wrong is a small part of them, and
-    all of their difference."""
+    itself (near frames of the data, whatever their world's pace, but twelve times as large at most); 0 (the papers')
+    shows frames alone. Neighbouring frames are nearly equal: what tells right motion from wrong is a small part of
+    them, and all of their difference."""
 
     def __post_init__(self) -> None:
         check_ranges(self, 1, 8192, "channel_max")
