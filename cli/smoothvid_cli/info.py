@@ -148,11 +148,13 @@ def _without_nan(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_model(path: Path) -> dict[str, Any]:
-    """Read the header alone: neither torch nor the weights are loaded."""
+    """Read the header, and compare the file with its checksum: torch is not loaded."""
     from safetensors import SafetensorError, safe_open
 
+    from smoothvid.checksums import check_file
     from smoothvid.errors import CheckpointError
 
+    check_file(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

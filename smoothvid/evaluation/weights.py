@@ -8,9 +8,9 @@ They are TorchScript, which can run code, so that only a file with the known SHA
 import hashlib
 import http.client
 import os
+import secrets
 import ssl
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -141,15 +141,16 @@ class _Refused(Exception):
 @contextmanager
 def temporary_beside(target: Path) -> Iterator[IO[bytes]]:
     """A new file that becomes the target, at one stroke, if all goes well, and is removed if not."""
-    number, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    # not mkstemp, whose files nobody but their owner can read
+    name = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(number, "wb") as stream:
+        with open(name, "xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(name, target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
         raise
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from smoothvid import __version__
+from smoothvid.checksums import CHECKSUMS
 from smoothvid.errors import CheckpointError, ConfigError
 from smoothvid.exporting.card import Preview, model_card
 from smoothvid.exporting.figures import read_figures
@@ -20,7 +21,7 @@ from smoothvid.exporting.programs import SUFFIX, check_kinds, write_programs
 from smoothvid.nn import kernels
 from smoothvid.sampling.model import MODEL_FILE, ModelFacts, VideoModel, load_model
 from smoothvid.sampling.model_file import model_files, read_facts, read_model
-from smoothvid.training.checkpoint import CHECKSUMS, STATE_FILE, strip_checkpoint
+from smoothvid.training.checkpoint import STATE_FILE, strip_checkpoint
 from smoothvid.training.preview import write_previews
 
 Progress = Callable[[int], None]

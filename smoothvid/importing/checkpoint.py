@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from smoothvid.batch import to_uint8
+from smoothvid.checksums import CHECKSUMS, write_checksums
 from smoothvid.errors import CheckpointError, ConfigError
 from smoothvid.files import flush
 from smoothvid.importing.convert import Converted, convert
@@ -19,7 +20,7 @@ from smoothvid.importing.read import read_snapshot
 from smoothvid.sampling.grid import tile
 from smoothvid.sampling.model import MODEL_FILE, ModelFacts, load_model, save_model
 from smoothvid.settings import to_dict
-from smoothvid.training.checkpoint import CHECKSUMS, STATE_FILE, write_checksums
+from smoothvid.training.checkpoint import STATE_FILE
 
 PREVIEW = "preview.png"
 DEFAULT_FPS = 25.0
@@ -116,7 +117,7 @@ def _write(converted: Converted, facts: ModelFacts, out: Path) -> dict[str, floa
         state = {name: network.state_dict() for name, network in converted.networks.items() if name != "average"}
         phase = "pretrain" if converted.image_only else "train"
         torch.save({"discriminator": {}, **state, "phase": phase}, partial / STATE_FILE)
-        write_checksums(partial)
+        write_checksums(partial, MODEL_FILE, STATE_FILE)
         frames = _look(partial, converted.image_only)
         for item in (*partial.iterdir(), partial):
             flush(item)

@@ -15,10 +15,12 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from smoothvid.checksums import check_file
 from smoothvid.errors import CheckpointError, ConfigError
+from smoothvid.files import flush
 from smoothvid.models import get_family
 from smoothvid.sampling.shipped import MODEL_FILE, shipped, shipped_folder
 from smoothvid.settings import from_dict
@@ -73,9 +75,8 @@ def save_model(path: str | Path, generator: nn.Module, facts: ModelFacts) -> Non
     header = json.dumps({"format": FORMAT, **dataclasses.asdict(facts)})
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(tensors, partial, metadata={"smoothvid": header})
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
+        partial.write_bytes(save(tensors, {"smoothvid": header}))  # save_file lets nobody but the owner read it
+        flush(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -93,6 +94,7 @@ def read_model(path: Path) -> tuple[nn.Module, Any, ModelFacts]:
     Raises CheckpointError for a damaged, foreign or hostile file.
     """
     header = _read_header(path)
+    check_file(path)
     facts = _facts_from(header, path)
     try:
         family = get_family(facts.family)

@@ -5,8 +5,6 @@ RUN/checkpoints/<seen_clips>/model.safetensors   averaged generator, enough to s
                              checksums.json      sha256 of both
 """
 
-import hashlib
-import json
 import logging
 import os
 import pickle
@@ -19,13 +17,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from smoothvid.checksums import check_all, write_checksums
 from smoothvid.errors import CheckpointError
 from smoothvid.files import flush
 from smoothvid.sampling.model import MODEL_FILE, ModelFacts, save_model
 from smoothvid.sampling.shipped import shipped, shipped_folder
 
 STATE_FILE = "state.pt"
-CHECKSUMS = "checksums.json"
 LITTLE_ROOM = 2**20  # bytes
 _logger = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ def save_checkpoint(
             partial.mkdir(parents=True)
             save_model(partial / MODEL_FILE, average, facts)
             torch.save(_afresh(state), partial / STATE_FILE)
-            write_checksums(partial)
+            write_checksums(partial, MODEL_FILE, STATE_FILE)
             for item in (*partial.iterdir(), partial):
                 flush(item)
             shutil.rmtree(folder, ignore_errors=True)  # damaged, or not there
@@ -89,8 +87,8 @@ def newest_state(run: Path) -> tuple[Path, dict[str, Any]]:
 def is_whole(folder: Path) -> bool:
     """Whether the files of a checkpoint folder are those that were written."""
     try:
-        _check(folder)
-    except (CheckpointError, OSError, ValueError, AttributeError):
+        check_all(folder, MODEL_FILE, STATE_FILE)
+    except (CheckpointError, OSError):
         return False
     return True
 
@@ -102,12 +100,12 @@ def load_state(folder: Path) -> dict[str, Any]:
     """
     path = folder / STATE_FILE
     try:
-        _check(folder)
+        check_all(folder, MODEL_FILE, STATE_FILE)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         state["average"] = load_file(folder / MODEL_FILE)
     except OSError as error:
         raise CheckpointError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    except (ValueError, AttributeError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:120]})") from None
     return state
 
@@ -119,12 +117,6 @@ def _afresh(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(map(_afresh, value))
     return sys.intern(value) if isinstance(value, str) else value
-
-
-def write_checksums(folder: Path) -> None:
-    """Note the sha256 of a checkpoint's files beside them."""
-    sums = {name: _sha256(folder / name) for name in (MODEL_FILE, STATE_FILE)}
-    (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n")
 
 
 def find_init(init: str | Path) -> Path:
@@ -150,15 +142,4 @@ def strip_checkpoint(checkpoint: Path, out: Path) -> None:
     out.mkdir(parents=True)
     shutil.copy(checkpoint / MODEL_FILE, out / MODEL_FILE)
     torch.save({"phase": state["phase"], "discriminator": state["discriminator"]}, out / STATE_FILE)
-    write_checksums(out)
-
-
-def _check(folder: Path) -> None:
-    sums = json.loads((folder / CHECKSUMS).read_text())
-    if any(_sha256(folder / name) != sums.get(name) for name in (MODEL_FILE, STATE_FILE)):
-        raise CheckpointError(f"{folder}: damaged (its checksum does not fit)")
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    write_checksums(out, MODEL_FILE, STATE_FILE)

@@ -1,6 +1,7 @@
 """A frame depends on (model, seed, time) alone, and a model file is checked before it is used."""
 
 import json
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from smoothvid.checksums import write_checksums
 from smoothvid.errors import CheckpointError, ConfigError, DeviceError
 from smoothvid.sampling.model import VideoModel, load_model
 from smoothvid.sampling.model_file import MODEL_FILE, read_facts, save_model
@@ -24,6 +26,23 @@ def test_a_saved_model_comes_back_whole(checkpoint: Path, model: VideoModel, tmp
     times = np.array([0.0, 3.5, 100.0])
     assert torch.equal(again.frames(5, times), model.frames(5, times))
     assert [path.name for path in tmp_path.iterdir()] == [MODEL_FILE]
+
+
+def test_a_file_that_does_not_fit_its_checksum_is_not_used(
+    checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    older, newer = (tmp_path / "checkpoints" / name for name in ("000000123", "000000456"))
+    for folder in (older, newer):
+        shutil.copytree(checkpoint, folder)
+        write_checksums(folder, MODEL_FILE)
+    load_model(newer, "cpu")  # what was found is remembered only as long as the file is the same
+    content = bytearray((newer / MODEL_FILE).read_bytes())
+    content[-4000] ^= 1
+    (newer / MODEL_FILE).write_bytes(content)
+    with pytest.raises(CheckpointError, match="000000456.*checksum does not fit"):
+        load_model(newer, "cpu")
+    load_model(tmp_path, "cpu")  # the run's other checkpoint is whole
+    assert "taking the checkpoint before it" in caplog.text
 
 
 def test_frames_depend_on_seed_time_label_and_truncation(model: VideoModel) -> None:

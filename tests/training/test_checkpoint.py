@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,14 @@ def test_reading_a_state_runs_no_code(tmp_path: Path) -> None:
 def test_without_a_checkpoint_there_is_a_clear_word(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no usable checkpoint"):
         newest_state(tmp_path)
+
+
+def test_all_files_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        folder = save(tmp_path, 8)
+    finally:
+        os.umask(before)
+    assert {item.name: oct(item.stat().st_mode & 0o777) for item in folder.iterdir()} == {
+        name: "0o644" for name in ("checksums.json", "model.safetensors", "state.pt")
+    }
