@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from smoothvid.data.frame_store import FolderFrames
+from smoothvid.data.images import IMAGE_ERRORS, IMAGE_FORMATS, as_shown
 from smoothvid.data.prepare_settings import PrepareSettings
 from smoothvid.data.resize import to_square
 from smoothvid.data.scene_cuts import MotionTrace
@@ -134,10 +135,10 @@ def _fill(archive: zipfile.ZipFile, source: Source, settings: PrepareSettings) -
             info = probe_video(source.path)
             _check_size(info.width, info.height, settings)
             fps = settings.fps or info.fps
-            notes += [] if info.constant_rate else ["variable frame rate, resampled"]
+            notes += info.notes if info.constant_rate else [*info.notes, "variable frame rate, resampled"]
             frames = _video_frames(source, info, fps)
         elif source.kind == "frames":
-            frames = _folder_frames(source, settings, fps)
+            frames = _folder_frames(source, settings, fps, notes)
         else:
             fps, label, frames = _world_frames(source, settings)
         said = time.monotonic()
@@ -211,16 +212,22 @@ def _folder_files(source: Source) -> list[str]:
     return FolderFrames(Path(source.path)).index.get(".", [])
 
 
-def _folder_frames(source: Source, settings: PrepareSettings, fps: float) -> Iterator[tuple[float, int, np.ndarray]]:
+def _folder_frames(
+    source: Source, settings: PrepareSettings, fps: float, notes: list[str]
+) -> Iterator[tuple[float, int, np.ndarray]]:
+    shape: tuple[int, ...] = ()
     for number, name in enumerate(_folder_files(source)):
         try:
-            with Image.open(Path(source.path) / name, formats=("JPEG", "PNG")) as image:
+            with Image.open(Path(source.path) / name, formats=IMAGE_FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(f"its frame {name} is too large")
                 _check_size(*image.size, settings)
-                frame = np.asarray(image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                frame = np.asarray(as_shown(image))
+        except IMAGE_ERRORS as error:
             raise DataError(f"its frame {name} cannot be read ({error})") from error
+        if frame.shape != shape and shape:
+            notes[:] = ["its frames differ in size; each is cropped and resized by itself"]
+        shape = frame.shape
         yield number / fps, 1, frame
 
 

@@ -10,8 +10,6 @@ StyleGAN-V and StyleSV read (a zip or folder in which every folder of images is 
 import hashlib
 import io
 import json
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -21,24 +19,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from smoothvid.data.frame_store import FolderFrames, FrameStore, ZipFrames
+from smoothvid.data.images import IMAGE_ERRORS, IMAGE_FORMATS, as_shown
 from smoothvid.errors import DataError
 
 INDEX_NAME = "dataset.json"
 FORMAT = "smoothvid-dataset"
 FORMAT_VERSION = 1
-IMAGE_FORMATS = ("JPEG", "PNG")
-IMAGE_ERRORS = (  # what Pillow raises on files that are damaged or made to harm
-    OSError,
-    EOFError,
-    ValueError,
-    SyntaxError,
-    LookupError,
-    TypeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 MAX_RESOLUTION = 4096
 UNKNOWN_FPS = 25.0  # assumed for archives and frame folders made by others, which do not record it
 
@@ -221,7 +207,7 @@ def _open_prepared(path: Path) -> VideoDataset:
 def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
     counts = store.videos()
     if not counts:
-        raise DataError(f"{path} holds no dataset.json and no folders of JPEG or PNG frames.")
+        raise DataError(f"{path} holds no dataset.json and no folders of frames.")
     labels: dict[str, str | None] = {n: PurePosixPath(n).parts[0] for n in counts if len(PurePosixPath(n).parts) > 1}
     if len(labels) < len(counts) or len(set(labels.values())) < 2:
         labels = {}
@@ -243,7 +229,7 @@ def _image_size(data: bytes, where: str) -> tuple[int, int]:
         with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
             return image.size
     except IMAGE_ERRORS as error:
-        raise DataError(f"{where}: not a readable JPEG or PNG.") from error
+        raise DataError(f"{where}: not a readable picture.") from error
 
 
 def _decode_image(data: bytes, side: int, where: str) -> Image.Image:
@@ -252,11 +238,9 @@ def _decode_image(data: bytes, side: int, where: str) -> Image.Image:
         with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
             if image.size != (side, side):  # known from the header: nothing large is ever decoded
                 raise DataError(f"{where} is {image.width}x{image.height}, but the dataset is {side}x{side}.")
-            if image.mode not in ("RGB", "RGBA", "L", "LA", "P", "1"):
-                raise DataError(f"{where} has {image.mode} pixels; 8-bit grey or colour is needed.")
             image.load()
-            return image if image.mode == "RGB" else image.convert("RGB")
+            return as_shown(image)
     except UnidentifiedImageError as error:
-        raise DataError(f"{where} is damaged (it is not a JPEG or PNG file).") from error
+        raise DataError(f"{where} is damaged (it is not a picture file).") from error
     except IMAGE_ERRORS as error:
         raise DataError(f"{where} is damaged ({error}).") from error

@@ -15,9 +15,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from smoothvid.data.images import IMAGE_SUFFIXES
 from smoothvid.errors import DataError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_FRAME_BYTES = 64 << 20
 MAX_DEFLATE_RATIO = 20  # JPEG and PNG hardly shrink; more than this is a decompression bomb
 MAX_DIRECTORY_BYTES = 256 << 20  # of an archive; some 4 million frames, whose index takes half a minute to read

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from smoothvid.data.frame_store import IMAGE_SUFFIXES, natural_key
+from smoothvid.data.frame_store import natural_key
+from smoothvid.data.images import IMAGE_SUFFIXES
 from smoothvid.data.prepare_settings import PrepareSettings
 from smoothvid.data.video_io import VIDEO_SUFFIXES
 from smoothvid.errors import DataError

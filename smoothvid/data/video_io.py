@@ -9,15 +9,21 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 from PIL import Image
 
 from smoothvid.errors import DataError
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".gif", ".ts", ".mts", ".m2ts", ".wmv", ".flv"}
+    | {".mpg", ".mpeg", ".vob", ".ogv", ".mxf"}
+)
 MAX_PIXELS = 8192 * 8192
 # No playlists, which could name other files or hosts; nothing but local files.
-_OPEN_OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif", "protocol_whitelist": "file"}
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,asf,flv,mpeg,mpegvideo,ogg,mxf"
+_OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_WITHOUT_TIMES = ("avi", "mpeg", "mpegvideo")  # containers whose time stamps are missing, or not of every frame
 # A rate counts as constant while steps stay this close to the median: GIF and Matroska round delays, phones jitter.
 _JITTER_SHARE, _JITTER_SECONDS = 0.25, 0.0025
 _FALLBACK_FPS = Fraction(25)
@@ -31,6 +37,7 @@ class VideoInfo:
     times: start of every frame in seconds, rising, float64 [N].
     fps: frames per second; of a variable-rate video, one over its median step.
     constant_rate: whether all frames keep that rate.
+    notes: what its owner should know.
     """
 
     width: int
@@ -38,6 +45,7 @@ class VideoInfo:
     times: np.ndarray
     fps: float
     constant_rate: bool
+    notes: tuple[str, ...] = ()
 
 
 def probe_video(path: str | Path) -> VideoInfo:
@@ -48,12 +56,14 @@ def probe_video(path: str | Path) -> VideoInfo:
     """
     with _opened(path) as (container, stream):
         times = _packet_times(container, stream)
-        rate = _average_rate(stream)
+        rate, others = _average_rate(stream), len(_streams(container)) - 1
+        notes = [f"has {others + 1} video streams; the largest is taken, number {stream.index}"] if others else []
+        notes += ["interlaced: its frames mix two moments"] if _is_interlaced(stream) else []
     _, first = next(read_video(path), (0.0, None))
     if first is None:
         raise DataError("no frame can be decoded")
     fps, constant_rate = frame_rate(times) if len(times) > 1 else (float(rate), True)
-    return VideoInfo(first.shape[1], first.shape[0], times, fps, constant_rate)
+    return VideoInfo(first.shape[1], first.shape[0], times, fps, constant_rate, tuple(notes))
 
 
 def read_video(
@@ -62,7 +72,7 @@ def read_video(
     """Decode a video file frame by frame on one thread, holding one frame at a time.
 
     Rotation and pixel shape are applied, transparency is laid over black, and any pixel format becomes 8-bit RGB.
-    AVI files carry no usable time stamps; their frames are counted at the rate of the stream.
+    AVI and MPEG program streams carry no usable time stamps; their frames are counted at the rate of the stream.
 
     Args:
         path: the file.
@@ -76,7 +86,7 @@ def read_video(
     """
     with _opened(path) as (container, stream):
         rate = _average_rate(stream)
-        counts_frames = container.format.name == "avi"
+        counts_frames = container.format.name in _WITHOUT_TIMES
         aspect = _pixel_aspect(container, stream)
         last = -float("inf")
         try:
@@ -108,9 +118,12 @@ def _opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except Exception as error:  # see read_video
         raise DataError(f"cannot be opened as a video ({_reason(error)})") from error
     with container:
-        if not container.streams.video:
+        streams = _streams(container)
+        if not streams:
             raise DataError("there is no video stream in it")
-        stream = container.streams.video[0]
+        stream = streams[0]
+        if stream.codec_context is None:
+            raise DataError("its codec is not known")
         pixels = stream.codec_context.width * stream.codec_context.height
         if pixels > MAX_PIXELS:
             raise DataError(f"its frames are too large ({pixels / 1e6:.0f} megapixels)")
@@ -119,13 +132,27 @@ def _opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
+def _streams(container: InputContainer) -> list[VideoStream]:
+    """The video streams, the largest first; cover pictures are none."""
+
+    def pixels(stream: VideoStream) -> int:
+        return stream.codec_context.width * stream.codec_context.height if stream.codec_context else 0
+
+    films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    return sorted(films, key=pixels, reverse=True)
+
+
+def _is_interlaced(stream: VideoStream) -> bool:
+    return str(stream.codec_context.field_order) not in ("0", "1")
+
+
 def _packet_times(container: InputContainer, stream: VideoStream) -> np.ndarray:
     """Times of the frames to be shown, from the packets alone: float64 [N], rising."""
     try:
         stamps = [packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard]
     except Exception as error:  # see read_video
         raise DataError(f"cannot be read to its end ({_reason(error)})") from error
-    if container.format.name == "avi" or None in stamps or stream.time_base is None:
+    if container.format.name in _WITHOUT_TIMES or None in stamps or stream.time_base is None:
         return np.arange(len(stamps)) / float(_average_rate(stream))
     return np.unique(np.array(stamps, np.float64)) * float(stream.time_base)
 

@@ -219,7 +219,8 @@ def _frames_at(path: Path, fps: float) -> int:
 
 def video_files(folder: Path) -> list[Path]:
     """The video files of a folder, by name. Raises DataError if there are none."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+    shown = (path for path in folder.iterdir() if not path.name.startswith("."))  # not macOS's ._x.mp4
+    files = sorted(path for path in shown if path.suffix.lower() in VIDEO_SUFFIXES)
     if not files:
         raise DataError(f"{folder} holds no video files ({', '.join(sorted(VIDEO_SUFFIXES))})")
     return files

@@ -72,7 +72,12 @@ class VideoModel:
             truncation_psi: 1 keeps the full variety, 0 gives the mean.
             label: a name; None lets each seed draw its own.
             index: which content of the seed; others than 0 are for drifting.
+
+        Raises:
+            ConfigError: a truncation_psi that is not finite.
         """
+        if not math.isfinite(truncation_psi):
+            raise ConfigError(f"truncation {truncation_psi}: give a finite number, 1 for full variety, 0 for the mean")
         codes = np.stack([content_code(seed, self.generator.z_dim, index) for seed in seeds])
         z = torch.from_numpy(codes).to(self.device)
         return self.generator.mapping(z, self._labels(seeds, label, z), truncation_psi=truncation_psi)

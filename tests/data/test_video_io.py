@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 
 from smoothvid.data.resize import to_square
@@ -13,6 +14,40 @@ from smoothvid.data.video_io import frame_rate, probe_video, read_video
 from smoothvid.errors import DataError
 
 MakeClip = Callable[..., Path]
+MakeFilm = Callable[..., Path]
+
+
+@pytest.fixture
+def make_film(tmp_path: Path) -> MakeFilm:
+    """A file with one or more streams of 20 frames at 25 per second, a bar moving right by 4 pixels each."""
+
+    def make(
+        name: str,
+        sizes: list[tuple[int, int]],
+        codec: str,
+        form: str | None = None,
+        options: dict[str, str] | None = None,
+        cover: int | None = None,
+    ) -> Path:
+        path = tmp_path / name
+        with av.open(str(path), "w", format=form) as container:
+            streams = []
+            for number, (width, height) in enumerate(sizes):
+                stream = container.add_stream(codec, rate=25, options=options or {})
+                stream.width, stream.height = width, height
+                stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+                if number == cover:
+                    stream.disposition = Disposition.attached_pic
+                streams.append(stream)
+            for stream in streams:
+                for number in range(1 if stream.index == cover else 20):
+                    frame = np.zeros((stream.height, stream.width, 3), np.uint8)
+                    frame[:, 4 * number : 4 * number + 8, 1] = 200
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
+                container.mux(stream.encode())
+        return path
+
+    return make
 
 
 def halves(height: int, width: int, count: int = 3) -> list[np.ndarray]:
@@ -114,6 +149,41 @@ def test_a_playlist_that_names_other_files_is_not_followed(tmp_path: Path, make_
         (tmp_path / name).write_text(text)
         with pytest.raises(DataError, match="cannot be opened"):
             probe_video(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        *(("a.ts", "libx264"), ("a.mts", "libx264"), ("a.m2ts", "libx264"), ("a.3gp", "libx264"), ("a.wmv", "wmv2")),
+        *(("a.flv", "flv1"), ("a.mpg", "mpeg2video"), ("a.vob", "mpeg2video"), ("a.mxf", "mpeg2video")),
+    ],
+)
+def test_containers_that_cameras_and_discs_use(make_film: MakeFilm, name: str, codec: str) -> None:
+    path = make_film(name, [(96, 64)], codec, {".mts": "mpegts", ".m2ts": "mpegts"}.get(Path(name).suffix))
+    info = probe_video(path)
+    times, frames = zip(*read_video(path), strict=True)
+    assert (info.fps, info.constant_rate, len(info.times), frames[0].shape) == (25, True, 20, (64, 96, 3))
+    assert np.diff(times) == pytest.approx(1 / 25, abs=2e-3)
+    assert [np.argmax(frame[..., 1].mean(0)) // 4 for frame in frames[::5]] == pytest.approx([0, 5, 10, 15], abs=1.5)
+
+
+def test_of_several_streams_the_largest_is_the_film(make_film: MakeFilm) -> None:
+    path = make_film("two.mkv", [(48, 32), (96, 64)], "libx264")
+    info = probe_video(path)
+    assert (info.width, info.height) == (96, 64)
+    assert info.notes == ("has 2 video streams; the largest is taken, number 1",)
+
+
+def test_a_cover_picture_is_not_the_film(make_film: MakeFilm) -> None:
+    """Even where it is larger, and comes first in the file."""
+    path = make_film("cover.mp4", [(192, 128), (96, 64)], "mjpeg", cover=0)
+    info = probe_video(path)
+    assert (info.width, info.height, len(info.times), info.notes) == (96, 64, 20, ())
+
+
+def test_interlaced_video_is_named(make_film: MakeFilm) -> None:
+    path = make_film("interlaced.mp4", [(96, 64)], "libx264", options={"x264-params": "tff=1"})
+    assert probe_video(path).notes == ("interlaced: its frames mix two moments",)
 
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:

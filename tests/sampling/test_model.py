@@ -96,6 +96,12 @@ def test_the_window_of_codes_does_not_grow_with_time(model: VideoModel, monkeypa
     assert max(counts) <= min(counts) + 1
 
 
+@pytest.mark.parametrize("psi", [float("nan"), float("inf")])
+def test_truncation_is_a_number(model: VideoModel, psi: float) -> None:
+    with pytest.raises(ConfigError, match="truncation"):
+        model.stream(0, num_frames=1, truncation_psi=psi)
+
+
 def test_labels_and_devices_that_are_not_there(model: VideoModel, checkpoint: Path) -> None:
     with pytest.raises(ConfigError, match="'moon'.*sky, sea"):
         model.frames(0, np.zeros(1), label="moon")
