@@ -27,13 +27,17 @@ def check_all(folder: Path, *names: str) -> None:
 def check_file(path: Path) -> None:
     """Raise CheckpointError if the checksum noted beside a file is another one. A file without one is as it is.
 
-    It takes a third of a second for each 100 MB, once: the result is remembered until the file changes.
+    A file is read once for this: the result is remembered until it changes.
     """
     if not (path.parent / CHECKSUMS).is_file():
         return
     noted = _read(path.parent).get(path.name)
-    about = path.stat()
-    if noted is not None and noted != _remembered_sha256(path, about.st_ino, about.st_size, about.st_mtime_ns):
+    try:
+        about = path.stat()
+        found = _remembered_sha256(path, about.st_ino, about.st_size, about.st_mtime_ns)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    if noted is not None and noted != found:
         raise CheckpointError(f"{path}: damaged (its checksum does not fit); copy it again or use another checkpoint")
 
 

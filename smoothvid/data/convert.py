@@ -225,9 +225,9 @@ def _folder_frames(
                 frame = np.asarray(as_shown(image))
         except IMAGE_ERRORS as error:
             raise DataError(f"its frame {name} cannot be read ({error})") from error
-        if frame.shape != shape and shape:
-            notes[:] = ["its frames differ in size; each is cropped and resized by itself"]
-        shape = frame.shape
+        shape = shape or frame.shape
+        if frame.shape != shape and not notes:
+            notes.append("its frames differ in size; each is cropped and resized by itself")
         yield number / fps, 1, frame
 
 

@@ -105,7 +105,7 @@ def load_state(folder: Path) -> dict[str, Any]:
         state["average"] = load_file(folder / MODEL_FILE)
     except OSError as error:
         raise CheckpointError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except (ValueError, AttributeError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:120]})") from None
     return state
 

@@ -48,6 +48,14 @@ def test_sixteen_bits_are_scaled() -> None:
     assert np.array_equal(np.asarray(as_shown(Image.open(buffer)))[..., 1], GREY)
 
 
+@pytest.mark.parametrize("pixels", [np.ones((4, 4), np.float32), np.full((4, 4), 70_000, np.int32)])
+def test_numbers_that_are_no_colours_are_refused(pixels: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "tiff")
+    with pytest.raises(ValueError, match="its pixels"):
+        as_shown(Image.open(buffer))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_are_turned_upright(orientation: int) -> None:
     upright = np.zeros((8, 12, 3), np.uint8)

@@ -186,6 +186,13 @@ def test_interlaced_video_is_named(make_film: MakeFilm) -> None:
     assert probe_video(path).notes == ("interlaced: its frames mix two moments",)
 
 
+def test_a_codec_that_nobody_knows_is_named_as_the_reason(make_film: MakeFilm) -> None:
+    path = make_film("odd.mp4", [(96, 64)], "libx264")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(DataError, match="its codec is not known"):
+        probe_video(path)
+
+
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
