@@ -77,7 +77,11 @@ class MotionConfig:
 
 
 class TrajectoryConv(nn.Module):
-    """Equalized unpadded convolution over the code index, unit-gain leaky ReLU: [B, C, K] → [B, out, K − k + 1]."""
+    """Equalized unpadded convolution over the code index, unit-gain leaky ReLU: [B, C, K] → [B, out, K − k + 1].
+
+    As one matrix product: it is faster than the library's convolution of so few codes, and rounds less. Where phases
+    are speeds times late times, that counts.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, lr_mult: float) -> None:
         super().__init__()
@@ -87,7 +91,9 @@ class TrajectoryConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return lrelu(F.conv1d(x, self.weight * self.weight_gain, self.bias * self.lr_mult), gain=1.0)
+        windows = x.unfold(2, self.weight.shape[2], 1).transpose(1, 2).flatten(2)  # [B, K − k + 1, C·k]
+        y = F.linear(windows, (self.weight * self.weight_gain).flatten(1), self.bias * self.lr_mult)
+        return lrelu(y.transpose(1, 2), gain=1.0)
 
 
 class Motion(nn.Module):
