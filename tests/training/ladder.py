@@ -4,19 +4,25 @@
 
 Every rung adds to the one before it and sees as many frames: the first one videos alone, the others images at first,
 which the rungs of a seed share. Each result is written to OUT/WORLD.jsonl when it is there, and a table of all of them
-printed; called again, it goes on where it stopped. By hand: a rung takes some 5 minutes of a core.
+printed; called again, it goes on where it stopped. OUT/WORLD.png shows a video of each rung of the first seed: six
+moments, then one column of its pixels along time. By hand: a rung takes some 5 minutes of a core.
 """
 
 import argparse
 import json
 import statistics
+import textwrap
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image, ImageDraw
 
 from smoothvid.data.dataset import open_dataset
 from smoothvid.data.prepare import PrepareSettings, prepare
+from smoothvid.evaluation.clips import DatasetClips, ModelClips, Source
+from smoothvid.evaluation.report.pictures import busiest_line, pixel_slices
 from smoothvid.evaluation.run import EvalSettings, evaluate
 from smoothvid.run_config import PhaseName, resolve
 from smoothvid.sampling.model import load_model
@@ -78,6 +84,27 @@ def run_rung(out: Path, data: Path, rung: str, seed: int, kimg: float, images: f
     return {"rung": rung, "seed": seed, "early": early, "late": late, "kimg": kimg, "images": images}
 
 
+def picture(out: Path, data: Path, rungs: set[str], seed: int) -> Image.Image:
+    """A row for the data and for each of these rungs: name, moments 8 frames apart, a column of pixels over time."""
+    dataset = open_dataset(data)
+    sources: dict[str, Source] = {"the data": DatasetClips(dataset)}
+    for number, rung in enumerate(RUNGS):
+        if rung in rungs:
+            model = load_model(out / f"{data.name}-{number}-{seed}", "cpu")
+            sources[rung] = ModelClips(model, first_seed=seed, fps=dataset.fps)
+    clips = {name: source.spanning(96).read([1], np.arange(96)) for name, source in sources.items()}
+    column = busiest_line(clips["the data"], "column")
+    rows = []
+    for name, clip in clips.items():
+        label = Image.new("RGB", (64, clip.shape[-1]), "white")
+        moments = np.concatenate(clip[0, :48:8].transpose(0, 2, 3, 1), axis=1)
+        pixels = np.concatenate([np.asarray(label), moments, pixel_slices(clip, "column", column)[0]], axis=1)
+        row = Image.fromarray(pixels.repeat(3, 0).repeat(3, 1))
+        ImageDraw.Draw(row).text((4, 40), textwrap.fill(name, 28), "black", font_size=13)
+        rows.append(np.asarray(row))
+    return Image.fromarray(np.concatenate(rows))
+
+
 def table(lines: list[dict[str, Any]]) -> str:
     """Markdown: the mean over seeds ± their spread, near the start and then from FAR on."""
     rows = [f"| | seeds | {' | '.join(f'`{name}`' for name in FIGURES)} |", "|---" * (len(FIGURES) + 2) + "|"]
@@ -122,6 +149,9 @@ def main() -> None:
                     file.write(json.dumps(lines[-1]) + "\n")
                 print(table(lines), flush=True)
     print(table(lines))
+    first = int(asked.seeds.split(",")[0])
+    shown = {line["rung"] for line in lines if line["seed"] == first}
+    picture(asked.out, data, shown, first).save(asked.out / f"{asked.world}.png")
 
 
 if __name__ == "__main__":
