@@ -55,7 +55,8 @@ class TrainingConfig:
     """Weight of real videos in disorder, which the discriminator is to refuse beside generated ones: near frames
     backwards, to and fro, standing still, or at another pace than their times say; 0 (the papers') for none. Pictures
     give a young generator away long before its motion does, so a discriminator learns little about motion unless it is
-    made to. Worlds that look the same backwards take no harm. The family mocogan has no such term."""
+    made to. Worlds that look the same backwards take no harm. Not for the MoCoGANs, whose discriminators are not told
+    the times: another pace is right for them."""
     share_fakes: bool = False
     """Judge the same generated videos in both phases of a step; saves one pass of the generator."""
     ema_kimg: float | None = None
@@ -117,6 +118,12 @@ class RunConfig:
     """Settings of the family's networks."""
     pretrain: TrainingConfig = field(default_factory=_pretraining)
     train: TrainingConfig = field(default_factory=lambda: TrainingConfig(ema_rampup=None))
+
+    def __post_init__(self) -> None:
+        if self.train.disorder and not get_family(self.family).sees_times:
+            raise ValueError(
+                f"train.disorder is not for {self.family}, whose discriminator is not told the frames' times; leave it 0"
+            )
 
     def phase(self, name: PhaseName) -> TrainingConfig:
         """The settings of one of the two trainings."""

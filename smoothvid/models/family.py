@@ -76,11 +76,12 @@ class Family:
     build_generator(config, c_dim, image_only) and build_discriminator(config, num_frames, c_dim) make fresh networks;
     phases(r1_interval) lists one step's optimizations in order; begin_video(generator) sets a generator that holds an
     image model's weights to where video training starts; compared(config, count) says how many of `count` videos the
-    discriminator compares with each other (nn.discriminator.compared), 1 if it judges each by itself. Parameters of the
-    discriminator whose names begin with a key of `slow` learn at that share of its rate; `published` tells how weights
-    trained elsewhere are taken over. A generator works out what its weights give, for sampling, in prepare(); modules
-    of it that have `checkpointing` can save memory. Modules of the discriminator that have calibrate(videos) are shown
-    real videos [B, T, C, H, W] before the first step.
+    discriminator compares with each other (nn.discriminator.compared), 1 if it judges each by itself; sees_times says
+    whether it is told when the frames were taken. Parameters of the discriminator whose names begin with a key of
+    `slow` learn at that share of its rate; `published` tells how weights trained elsewhere are taken over. A generator
+    works out what its weights give, for sampling, in prepare(); modules of it that have `checkpointing` can save
+    memory. Modules of the discriminator that have calibrate(videos) are shown real videos [B, T, C, H, W] before the
+    first step.
     """
 
     name: str
@@ -90,5 +91,6 @@ class Family:
     phases: Callable[[int], list[Phase]]
     begin_video: Callable[[Any], None]
     compared: Callable[[Any, int], int]
+    sees_times: bool = True
     slow: Mapping[str, float] = field(default_factory=dict)
     published: Published | None = None

@@ -140,6 +140,12 @@ def test_lengths_that_cannot_be_are_refused(change: str, message: str) -> None:
         resolve(sets=[f"train.{change}"])
 
 
+@pytest.mark.parametrize("preset", ["mocogan-tiny", "mocogan-sg2-tiny"])
+def test_disorder_is_refused_where_the_discriminator_does_not_know_the_times(preset: str) -> None:
+    with pytest.raises(ConfigError, match="train.disorder is not for mocogan"):
+        resolve(preset, sets=["train.disorder=0.5"])
+
+
 @pytest.mark.parametrize(
     "change, message",
     [("near_steps=[]", "1 and more"), ("near_steps=[0, 1]", "1 and more"), ("far_frames=2", "two near")],

@@ -14,4 +14,5 @@ FAMILY = Family(
     phases=phases,
     begin_video=Generator.begin_motion,
     compared=lambda config, count: count,  # batch norm looks at all of them
+    sees_times=False,
 )

@@ -15,6 +15,7 @@ FAMILY = Family(
     phases=phases,
     begin_video=Generator.begin_motion,
     compared=lambda config, count: count,  # the video judge's batch norm looks at all of them
+    sees_times=False,
     slow={"video.": 0.1},
     published=PUBLISHED,
 )
