@@ -121,9 +121,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         if self.train.disorder and not get_family(self.family).sees_times:
-            raise ValueError(
-                f"train.disorder is not for {self.family}, whose discriminator is not told the frames' times; leave it 0"
-            )
+            raise ValueError(f"train.disorder is not for {self.family}, whose discriminator knows no times; leave it 0")
 
     def phase(self, name: PhaseName) -> TrainingConfig:
         """The settings of one of the two trainings."""
