@@ -157,7 +157,9 @@ def settle(dataset: Path, out: Path, phase: str, choice: Choice, *, init: str | 
         if facts is not None:
             if choice.model not in (None, facts.family):
                 raise ConfigError(f"--model {choice.model}: {init} is of {facts.family}, whose weights do not fit")
+            pace = data.get("model", {}).get("motion", {}).get("pace")  # is the new data's, not of the weights
             data |= {"family": facts.family, "model": facts.config}
+            data = data if pace is None else merge(data, {"model": {"motion": {"pace": pace}}})
         console.say(f"settings: preset {name}" + (f", networks as in {init}" if init is not None else ""))
     if choice.config is not None:
         data = merge(data, load_toml(choice.config))
@@ -197,6 +199,7 @@ def preset_for(dataset: Path, family: str) -> str:
 def _train(request: "RunRequest", as_json: bool) -> None:
     from smoothvid import processes
     from smoothvid.files import write_whole
+    from smoothvid.training.pace import pace_of
     from smoothvid.training.progress import run_shown
     from smoothvid.training.run import prepare_run
 
@@ -206,6 +209,9 @@ def _train(request: "RunRequest", as_json: bool) -> None:
         write_whole(request.out / "transfer.json", json.dumps(everything, indent=1) + "\n")
     for name, report in reports.items():
         console.say(f"{name} from {request.init}: {report.summary()}")
+    pace = pace_of(training.config)
+    if pace not in ("auto", 1):
+        console.say(f"pace: {pace} times as many frames for everything as the settings are made for")
     if training.step_number:
         console.say(f"going on at {training.seen_clips} clips")
     try:

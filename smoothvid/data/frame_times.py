@@ -1,6 +1,6 @@
 """Which frames of a video a training step sees, and the times they stand for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,6 +25,12 @@ class FrameDraw:
     spacing: Literal["random", "even", "near"] = "random"
     steps: tuple[int, ...] = (1,)
     far_frames: int = 1
+
+    def slower(self, pace: float) -> "FrameDraw":
+        """The same draws of a world that takes `pace` times as many frames for everything."""
+        unit = self.num_frames - 1 if self.spacing == "even" else 1  # what spans are multiples of
+        spans = tuple(max(1, round(span / unit * pace)) * unit for span in self.spans)
+        return replace(self, spans=spans, steps=tuple(max(1, round(step * pace)) for step in self.steps))
 
     def offsets(self, rng: np.random.Generator, longest: int) -> np.ndarray:
         """Offsets int64 [num_frames], rising from 0, within a video of `longest` frames."""

@@ -59,6 +59,9 @@ class MotionConfig:
     """Shortest and longest period of the sinusoids, in frames."""
     lr_mult: float = 0.01
     """How much slower than the rest the trajectory's convolutions learn."""
+    pace: float | Literal["auto"] = 1.0
+    """How slowly the videos move: distance and periods here, steps, spans and chunk of a training's draws are as many
+    times as long. "auto": measured on the data when a training starts (training.pace)."""
 
     def __post_init__(self) -> None:
         if self.kernel_size % 2 == 0:
@@ -69,6 +72,13 @@ class MotionConfig:
         check_ranges(self, 1, 2**20, "distance")  # in frames
         check_ranges(self, 1, 255, "kernel_size")
         check_ranges(self, 0, 1e3, "lr_mult")
+        if self.pace != "auto":
+            check_ranges(self, 1e-3, 1e3, "pace")
+
+    @property
+    def slowness(self) -> float:
+        """The pace as a number: 1 as long as it is not measured."""
+        return 1.0 if self.pace == "auto" else self.pace
 
     @property
     def v_dim(self) -> int:
@@ -109,7 +119,9 @@ class Motion(nn.Module):
     def __init__(self, config: MotionConfig, c_dim: int = 0) -> None:
         super().__init__()
         self.config, self.c_dim = config, c_dim
-        self.z_dim, self.v_dim, self.distance = config.z_dim, config.v_dim, config.distance
+        self.z_dim, self.v_dim = config.z_dim, config.v_dim
+        self.distance = max(1, round(config.distance * config.slowness))
+        self.longest = config.max_period * config.slowness
         self.num_phases = config.fourier_dim if config.kind == "phase" else 0
         """How many phases at time 0 a video has of its own."""
         dim, kernel = config.z_dim, config.kernel_size
@@ -119,7 +131,7 @@ class Motion(nn.Module):
         if config.kind != "phase":
             self.phase = Linear(dim, config.fourier_dim, bias_init=None)
         self.align = Linear(dim, self.v_dim, bias_init=None)
-        periods = torch.logspace(
+        periods = config.slowness * torch.logspace(
             math.log10(config.max_period), math.log10(config.min_period), config.fourier_dim, dtype=torch.float64
         )
         self.register_buffer("periods", periods.float(), persistent=False)  # frames
@@ -190,7 +202,7 @@ class Motion(nn.Module):
     def _published(self, u: Tensor, index: Tensor, s: Tensor, times: Tensor, segment: Tensor) -> Tensor:
         # Maps are linear, so they act on trajectory points first and are gathered after.
         speeds = torch.tanh(self.speed(u)) + 1
-        phases = self.phase(u) * (self.freqs * self.config.max_period / (2 * math.pi))
+        phases = self.phase(u) * (self.freqs * self.longest / (2 * math.pi))
         aligners = self.align(u)
 
         def embed(at: Tensor, speed: Tensor, phase: Tensor) -> Tensor:  # at [B, T, 1] frames

@@ -26,6 +26,7 @@ from smoothvid.training.batch_parts import BatchGpu, check_size, largest_that_fi
 from smoothvid.training.ema import ema_decay, update_ema
 from smoothvid.training.journal import Tick, stop_by, stop_flag
 from smoothvid.training.optim import build_optimizers
+from smoothvid.training.pace import pace_of
 from smoothvid.training.randomness import generator_for
 from smoothvid.training.record import Recorder
 from smoothvid.training.step import Draws, StepPart, find_gradients, mean_report, optimize
@@ -235,8 +236,11 @@ class Training:
     def _reader(self, size: int) -> BatchReader:
         """A reader of this process's share of each batch, in parts of `size` videos."""
         s = self.settings
-        draw = FrameDraw(s.num_frames, s.spans, s.spacing, s.near_steps, s.far_frames)
-        clips = ClipSettings(s.batch, draw, s.chunk, s.mirror, self.seed)
+        draw, chunk = FrameDraw(s.num_frames, s.spans, s.spacing, s.near_steps, s.far_frames), s.chunk
+        pace = pace_of(self.config)
+        if s.num_frames > 1 and pace != "auto" and pace != 1:
+            draw, chunk = draw.slower(pace), round(chunk * pace)
+        clips = ClipSettings(s.batch, draw, chunk, s.mirror, self.seed)
         return BatchReader(self.dataset, clips, processes.share(range(s.batch // size)), s.batch // size)
 
     def _rehearse(self, size: int) -> None:

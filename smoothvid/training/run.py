@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from smoothvid.training.batch_parts import BatchGpu
 from smoothvid.training.checkpoint import STATE_FILE, checkpoint_folders, find_init, load_state, newest_state
 from smoothvid.training.journal import LOG, SPEED
 from smoothvid.training.loop import Progress, Training
+from smoothvid.training.pace import settled
 from smoothvid.training.transfer import TransferReport, transfer
 
 CONFIG_FILE = "config.json"
@@ -62,10 +63,15 @@ def prepare_run(request: RunRequest) -> tuple[Training, dict[str, TransferReport
             settings differ from the ones asked for.
         CheckpointError: `init` or the run to continue holds no usable checkpoint, or another training is at work on it.
     """
-    run = request.out
+    run, dataset = request.out, open_dataset(request.dataset)
+    holds_run = processes.by_first(lambda: _holds_run(run))
+    restarted = processes.restarts() > 0
+    goes_on = holds_run and (restarted or not request.force)
+    if request.phase == "train":  # pictures have no pace
+        request = replace(request, config=settled(request.config, dataset, read_run_config(run) if goes_on else None))
     training = Training(
         run,
-        open_dataset(request.dataset),
+        dataset,
         request.config,
         request.phase,
         request.seed,
@@ -74,9 +80,7 @@ def prepare_run(request: RunRequest) -> tuple[Training, dict[str, TransferReport
         request.batch_gpu,
         request.tensorboard,
     )
-    holds_run = processes.by_first(lambda: _holds_run(run))
-    restarted = processes.restarts() > 0
-    if not holds_run or (request.force and not restarted):
+    if not goes_on:
         return training, _start(training, request)
     if not (request.resume or restarted):
         raise ConfigError(f"{run} holds a run already; --resume goes on with it, --force starts over")
