@@ -4,6 +4,7 @@ The judge of most is the discriminator of whole videos, which stands here too.""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,8 +16,8 @@ from smoothvid.nn.losses import fake_loss, generator_loss, r1_penalty, real_loss
 from smoothvid.nn.video_discriminator import VideoDiscriminator
 
 Judge = Callable[[Step, Tensor, Tensor, Tensor], Iterator[Tensor]]
-"""(step, videos [B, T, C, H, W], times, labels) → one judge's logits after the other's, [B] or [B, n] each. R1 and the
-adaptive augmentation rest on the first ones alone."""
+"""(step, videos [B, T, C, H, W], times, labels) → one judge's logits after the other's, [B] or [B, n] each. Adaptive
+augmentation rests on the first ones, and these alone see whether motion is in order."""
 
 
 def build_discriminator(config: Any, num_frames: int, c_dim: int) -> VideoDiscriminator:
@@ -30,8 +31,12 @@ def compared(config: Any, count: int) -> int:
 
 
 def judge_whole(step: Step, videos: Tensor, times: Tensor, labels: Tensor) -> Iterator[Tensor]:
-    """The one verdict [B] of a discriminator of whole videos."""
-    yield step.discriminator(videos.flatten(0, 1), times, labels)
+    """The verdict [B] of a discriminator of whole videos, then that on a frame of each where it judges these, too."""
+    discriminator: Any = step.discriminator
+    yield discriminator(videos.flatten(0, 1), times, labels)
+    if discriminator.picture is not None:
+        frames = videos[torch.arange(len(videos), device=videos.device), step.pick_frame("picture")]
+        yield discriminator.picture(frames, None, labels)
 
 
 def over_judges(loss: Callable[[Tensor], Tensor], logits: Iterable[Tensor]) -> Tensor:
@@ -55,23 +60,25 @@ def discriminator_main(step: Step, judge: Judge) -> Tensor:
     loss = over_judges(real_loss, real_logits) + over_judges(fake_loss, fake_logits)
     if step.disorder:
         videos, times = step.disordered()
-        logits = list(judge(step, step.augment(videos), times, step.real.labels))
-        step.report["disorder_sign"] = logits[0].detach().sign().mean()
-        loss = loss + step.disorder * over_judges(fake_loss, logits)
+        verdict = next(judge(step, step.augment(videos), times, step.real.labels))
+        step.report["disorder_sign"] = verdict.detach().sign().mean()
+        loss = loss + step.disorder * over_judges(fake_loss, [verdict])
     return loss
 
 
-def discriminator_r1(step: Step, judge: Judge) -> Tensor:
+def discriminator_r1(step: Step, judge: Judge, penalized: int) -> Tensor:
     real = step.real.frames.detach().requires_grad_(True)
-    logits = next(judge(step, step.augment(real), step.real.times, step.real.labels))
-    penalty = r1_penalty(logits, real).mean(1)  # [B], averaged over a video's frames
+    logits = islice(judge(step, step.augment(real), step.real.times, step.real.labels), penalized)
+    penalty = torch.stack([r1_penalty(x, real).mean(1) for x in logits]).sum(0)  # [B], means over a video's frames
     step.report["r1"] = penalty.detach().mean()
     return penalty * (step.r1_gamma / 2)
 
 
-def phases(r1_interval: int, judge: Judge = judge_whole) -> list[Phase]:
+def phases(r1_interval: int, judge: Judge = judge_whole, penalized: int = 2) -> list[Phase]:
+    """The three optimizations of a step, with R1 on the first `penalized` of the judges."""
+    penalty = partial(discriminator_r1, judge=judge, penalized=penalized)
     return [
         Phase("generator", "generator", partial(generator_main, judge=judge)),
         Phase("discriminator", "discriminator", partial(discriminator_main, judge=judge)),
-        Phase("r1", "discriminator", partial(discriminator_r1, judge=judge), r1_interval, full_precision=True),
+        Phase("r1", "discriminator", penalty, r1_interval, full_precision=True),
     ]

@@ -45,6 +45,9 @@ class DiscriminatorConfig:
     itself (near frames of the data, whatever their world's pace, but twelve times as large at most); 0 (the papers')
     shows frames alone. Neighbouring frames are nearly equal: what tells right motion from wrong is a small part of
     them, and all of their difference."""
+    pictures: bool = False
+    """Judge one frame of each video by itself, too, as the image discriminator does and from its weights. Generated
+    motion is easily told from real one by differences; then pictures count for little, and get worse."""
 
     def __post_init__(self) -> None:
         check_ranges(self, 1, 8192, "channel_max")
@@ -111,6 +114,8 @@ class FrameDifferences(nn.Module):
 class VideoDiscriminator(nn.Module):
     """images [B·T, 3, H, H] in [-1, 1], times [B, T], c [B, c_dim] → logits [B].
 
+    `picture`, where the settings ask for it, is the discriminator of single frames; who trains calls it.
+
     Args:
         resolution: H, a power of two.
         num_frames: T, fixed at construction; 1 is an image discriminator without temporal shift or time.
@@ -144,6 +149,8 @@ class VideoDiscriminator(nn.Module):
         features = width(4)
         self.condition = ConditionMapping(condition_dim, features) if condition_dim else None
         self.head = LogitHead(features, features if condition_dim else 1, config.mbstd_group)
+        judges_pictures = config.pictures and num_frames > 1
+        self.picture = VideoDiscriminator(resolution, config, 1, c_dim) if judges_pictures else None
 
     def forward(self, images: Tensor, times: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         x = self.from_rgb(images)

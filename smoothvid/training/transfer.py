@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+PICTURE = "picture."
+
 
 @dataclass
 class TransferReport:
@@ -31,7 +33,7 @@ def transfer(source: Mapping[str, Tensor], target: nn.Module, fresh: tuple[str, 
 
     A single output where the target has many (the image discriminator's logit, the video discriminator's projection) is
     repeated; so are the inputs of a convolution that sees several frames side by side instead of one, scaled to see
-    their mean.
+    their mean. A video discriminator's judge of single frames, under `PICTURE`, takes what the source has for itself.
 
     Args:
         fresh: names that keep the target's own values even where the source has them.
@@ -40,7 +42,7 @@ def transfer(source: Mapping[str, Tensor], target: nn.Module, fresh: tuple[str, 
     own = dict(target.named_parameters()) | dict(target.named_buffers())
     own = {name: tensor for name, tensor in own.items() if name in target.state_dict()}
     for name, tensor in own.items():
-        value = None if name in fresh else source.get(name)
+        value = None if name in fresh else source.get(name, source.get(name.removeprefix(PICTURE)))
         if value is None:
             report.fresh.append(name)
         elif value.shape == tensor.shape:

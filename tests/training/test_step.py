@@ -70,6 +70,33 @@ def test_phases_do_not_reach_into_each_other(new_training: Any, share: bool) -> 
     assert not step.real.frames.requires_grad
 
 
+def test_single_frames_are_judged_beside_videos(new_training: Any) -> None:
+    training = new_training({"train": {"share_fakes": True, "disorder": 1.0, "batch": 4, "spacing": "near"}})
+    step, judge = one_step(training), training.discriminator
+    generator, discriminator, r1 = adversarial.phases(r1_interval=2)
+    videos, latents = step.fake("generator")
+
+    def verdicts(videos: Tensor, times: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        frames = torch.stack([video[at] for video, at in zip(videos, step.pick_frame("picture"), strict=True)])
+        return judge(videos.flatten(0, 1), times, labels), judge.picture(frames, None, labels)
+
+    with torch.no_grad():
+        fake = verdicts(videos, latents.times, latents.labels)
+        real = verdicts(step.real.frames, step.real.times, step.real.labels)
+        moved, times = step.disordered()
+        wrong = judge(moved.flatten(0, 1), times, step.real.labels)
+    softplus = torch.nn.functional.softplus
+    torch.testing.assert_close(generator.loss(step), sum(softplus(-x) for x in fake))
+    expected = sum(softplus(x) for x in fake) + sum(softplus(-x) for x in real) + softplus(wrong)
+    torch.testing.assert_close(discriminator.loss(step), expected)
+
+    frames = step.real.frames.clone().requires_grad_(True)
+    both = verdicts(frames, step.real.times, step.real.labels)
+    gradients = [torch.autograd.grad(x.sum(), frames, retain_graph=True)[0] for x in both]
+    expected = sum(gradient.square().sum((2, 3, 4)).mean(1) for gradient in gradients) * (step.r1_gamma / 2)
+    torch.testing.assert_close(r1.loss(step), expected)
+
+
 def test_running_means_move_once_a_step(new_training: Any) -> None:
     for share in (False, True):
         training = new_training({"train": {"share_fakes": share}})

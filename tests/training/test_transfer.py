@@ -76,6 +76,9 @@ def test_an_image_model_becomes_a_video_model(tiny_config: Any) -> None:
     assert report.dropped == [] and all(
         name.startswith(("condition.", "gap_encoding.", "differences.")) for name in report.fresh
     )
+    assert video_judge.picture is not None
+    frames = torch.randn(4, 3, 16, 16)
+    assert torch.equal(video_judge.picture(frames), judge(frames))
     z, motion_z, times = torch.randn(2, 8), torch.randn(2, 32, 8), torch.zeros(2, 1, dtype=torch.float64)
 
     def first_frame(generator: Generator) -> Tensor:

@@ -20,4 +20,4 @@ def judge(step: Step, videos: Tensor, times: Tensor, labels: Tensor) -> Iterator
 
 
 def phases(r1_interval: int) -> list[Phase]:
-    return adversarial.phases(r1_interval, judge)
+    return adversarial.phases(r1_interval, judge, penalized=1)
