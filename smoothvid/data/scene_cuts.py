@@ -1,7 +1,8 @@
 """Finding hard cuts, and videos in which nothing moves, from 16x16 thumbnails."""
 
 import numpy as np
-from PIL import Image
+
+from smoothvid.data.resample import resample
 
 _SIDE = 16
 _MIN_CHANGE = 10.0  # mean change at a cut, in grey levels: less is no other scene, however abrupt
@@ -29,8 +30,7 @@ class MotionTrace:
 
     def add(self, frame: np.ndarray) -> None:
         """Take in the next frame: uint8 [H, W, 3]."""
-        small = Image.fromarray(frame).resize((_SIDE, _SIDE), Image.Resampling.BOX)
-        thumbnail = np.asarray(small, np.float32)
+        thumbnail = resample(frame, _SIDE, _SIDE, "box")[..., :3].astype(np.float32)
         pattern = _pattern(thumbnail)
         if self._first is None or self._last is None:
             self._first = self._last = thumbnail
