@@ -41,7 +41,7 @@ def resample(picture: np.ndarray, height: int, width: int, filter: Filter) -> np
         return pixels
     _resized += 1
     if _resized == _FEW:
-        threading.Thread(target=_load, daemon=True).start()
+        threading.Thread(target=load, daemon=True).start()
     order = _pillows_order(*picture.shape[:2], height, width, filter) if _is_loaded else None
     return by_numba(picture, height, width, filter, order) if order else by_pillow(picture, height, width, filter)
 
@@ -91,7 +91,7 @@ def _flat(picture: np.ndarray) -> tuple[np.ndarray, int, int]:
     return np.lib.stride_tricks.as_strided(picture, (length,), (1,), writeable=False), row, step
 
 
-def _load() -> None:
+def load() -> None:
     """Let compiled code be used from now on, if it is there and gives what Pillow gives."""
     global _is_loaded
     asked: list[tuple[int, int, Filter]] = [(45, 24, "bicubic"), (45, 80, "bicubic"), (45, 16, "box")]
@@ -103,13 +103,17 @@ def _load() -> None:
 
 @lru_cache(maxsize=64)
 def _pillows_order(height: int, width: int, new_height: int, new_width: int, filter: Filter) -> Order | None:
-    """Which pass Pillow does first; it depends on its version. None where compiled code does not serve."""
+    """Which pass Pillow does first; for pictures that are no squares its versions differ, so it is tried.
+
+    Returns None where compiled code does not serve, or where the trial says nothing because the result is too small.
+    """
     if height > _MOST_REDUCED * new_height or width > _MOST_REDUCED * new_width:
         return None
-    if height == width and new_height == new_width:
+    if height == new_height or width == new_width or (height == width and new_height == new_width):
         return "across"
     orders: tuple[Order, ...] = ("across", "down")
-    return next((order for order in orders if _same(height, width, new_height, new_width, filter, order)), None)
+    possible = [order for order in orders if _same(height, width, new_height, new_width, filter, order)]
+    return possible[0] if len(possible) == 1 else None
 
 
 def _same(height: int, width: int, new_height: int, new_width: int, filter: Filter, order: Order) -> bool:
