@@ -47,6 +47,14 @@ def test_fast_motion_is_no_cut() -> None:
     assert trace(pan(1, 20, speed=6)).cuts() == []
 
 
+def test_what_covers_all_within_a_few_frames_is_no_cut() -> None:
+    """Though it moves faster than anything before or after it."""
+    noise, behind, large = np.random.default_rng(0), texture(1)[:, :64], texture(4)
+    covers = [0] * 20 + [*range(12, 108, 12)] + [108] * 20
+    frames = [np.hstack([behind[:, : max(0, 64 - cover)], large[:, max(0, cover - 64) : cover]]) for cover in covers]
+    assert trace(np.uint8(frame * 0.9 + noise.integers(0, 9, frame.shape)) for frame in frames).cuts() == []
+
+
 def test_a_flash_and_a_lost_frame_are_no_cuts() -> None:
     frames = pan(1, 40)
     frames[12] = np.full_like(frames[12], 255)
