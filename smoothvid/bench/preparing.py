@@ -83,7 +83,7 @@ def part_seconds(paths: Sequence[str], side: int) -> dict[str, float]:
             decoded = clock()
             pixels = square_pixels(frame, side, settings.crop)
             resized = clock()
-            trace.add(pixels[..., :3])
+            trace.add(pixels)
             looked = clock()
             encode(pixels, settings)
             ends = start, decoded, resized, looked, clock()

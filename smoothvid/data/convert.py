@@ -145,7 +145,7 @@ def _fill(archive: zipfile.ZipFile, source: Source, settings: PrepareSettings) -
         for start, copies, frame in frames:
             square = square_pixels(frame, settings.resolution, settings.crop)
             starts.append(len(times))
-            trace.add(square[..., :3])
+            trace.add(square)
             data = encode(square, settings) if copies else b""
             for copy in range(min(copies, settings.max_frames - len(times))):
                 write_zip_entry(archive, f"{len(times):06d}{frame_suffix(settings)}", data)

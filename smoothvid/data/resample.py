@@ -27,7 +27,7 @@ def resample(picture: np.ndarray, height: int, width: int, filter: Filter) -> np
     """Resize a picture.
 
     Args:
-        picture: uint8 [H, W, 3], also a view of a larger one.
+        picture: uint8 [H, W, 3], also a view of a larger one, or [H, W, 4], of which three count.
         height, width: of the result.
         filter: "bicubic", or "box" for plain means.
 
@@ -37,7 +37,7 @@ def resample(picture: np.ndarray, height: int, width: int, filter: Filter) -> np
     global _resized
     if picture.shape[:2] == (height, width):
         pixels = np.zeros((height, width, 4), np.uint8)
-        pixels[..., :3] = picture
+        pixels[..., :3] = picture[..., :3]
         return pixels
     _resized += 1
     if _resized == _FEW:
@@ -48,7 +48,7 @@ def resample(picture: np.ndarray, height: int, width: int, filter: Filter) -> np
 
 def by_pillow(picture: np.ndarray, height: int, width: int, filter: Filter) -> np.ndarray:
     """`resample` by Pillow."""
-    image = Image.fromarray(np.ascontiguousarray(picture)).resize((width, height), _PILLOW[filter])
+    image = Image.fromarray(np.ascontiguousarray(picture[..., :3])).resize((width, height), _PILLOW[filter])
     return np.frombuffer(image.tobytes("raw", "RGBX"), np.uint8).reshape(height, width, 4)
 
 
@@ -83,12 +83,12 @@ def _down(picture: np.ndarray, height: int, filter: Filter) -> np.ndarray:
 
 def _flat(picture: np.ndarray) -> tuple[np.ndarray, int, int]:
     """The bytes of a picture in one row, and how far rows and pixels are apart."""
+    height, width, channels = picture.shape
     row, step, byte = picture.strides
-    if byte != 1 or step not in (3, 4) or row < step * picture.shape[1]:  # turned or mirrored
-        picture = picture.copy()
-        row, step, _ = picture.strides
-    length = (picture.shape[0] - 1) * row + (picture.shape[1] - 1) * step + 3
-    return np.lib.stride_tricks.as_strided(picture, (length,), (1,), writeable=False), row, step
+    if not picture.flags.c_contiguous and byte == 1 and step in (3, 4) and row >= step * width:
+        length = (height - 1) * row + (width - 1) * step + 3
+        return np.lib.stride_tricks.as_strided(picture, (length,), (1,), writeable=False), row, step
+    return np.ascontiguousarray(picture).reshape(-1), width * channels, channels  # a copy where it is turned
 
 
 def load() -> None:

@@ -31,7 +31,7 @@ class MotionTrace:
         self._farthest = 0.0
 
     def add(self, frame: np.ndarray) -> None:
-        """Take in the next frame: uint8 [H, W, 3]."""
+        """Take in the next frame: uint8 [H, W, 3], or [H, W, 4], of which three count."""
         thumbnail = resample(frame, _SIDE, _SIDE, "box")[..., :3].astype(np.float32)
         pattern = _pattern(thumbnail)
         if self._first is None or self._last is None:

@@ -33,11 +33,11 @@ def across(source, row, step, height, width, first, count, weights, room, out):
     top = np.uint64(0)
     while top < height:
         rows = min(_ROWS, height - top)
-        for r in range(rows):
-            at, to = (top + r) * row, r * _3
-            for _ in range(width):
+        for x in range(width):
+            at, to = top * row + x * step, x * lanes
+            for _ in range(rows):
                 lying[to], lying[to + _1], lying[to + _2] = source[at], source[at + _1], source[at + _2]
-                at, to = at + step, to + lanes
+                at, to = at + row, to + _3
         for i in range(np.uint64(len(first))):
             _weigh(lying, first[i] * lanes, lanes, lanes, weights, i * room, count[i], sums)
             for lane in range(lanes):
