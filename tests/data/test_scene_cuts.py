@@ -92,10 +92,10 @@ MakeClip = Callable[..., Path]
 RATES = [None, 50.0, 25.0, 10.0, 8.0, 4.0, 2.0]
 
 
-def prepared(clip: Path, fps: float | None) -> Outcome:
+def prepared(clip: Path, fps: float | None, folder: Path) -> Outcome:
     source = Source("video", str(clip), clip.name, clip.stem)
     settings = PrepareSettings(resolution=32, fps=fps, min_frames=1)
-    return convert(source, settings, clip.with_name("part.zip"))
+    return convert(source, settings, folder / "part.zip")
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,8 @@ def passing(write_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_what_drives_in_is_no_cut_at_any_rate(passing: Path, fps: float | None) -> None:
-    outcome = prepared(passing, fps)
+def test_what_drives_in_is_no_cut_at_any_rate(passing: Path, fps: float | None, tmp_path: Path) -> None:
+    outcome = prepared(passing, fps, tmp_path)
     assert [segment.first for segment in outcome.segments] == [0] and outcome.notes == []
 
 
@@ -121,17 +121,28 @@ def cut(write_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_a_cut_falls_between_the_stored_frames_on_either_side(cut: Path, fps: float | None) -> None:
-    before, after = prepared(cut, fps).segments
+def test_a_cut_falls_between_the_stored_frames_on_either_side(cut: Path, fps: float | None, tmp_path: Path) -> None:
+    before, after = prepared(cut, fps, tmp_path).segments
     rate = fps or 25.0
     assert before.first == 0 and before.last == after.first == np.ceil((1.24 - 0.01) * rate)  # a quarter frame early
     assert 1.24 <= after.start <= 1.24 + 1 / rate
 
 
-def test_a_cut_after_all_that_is_stored_splits_nothing(make_clip: MakeClip) -> None:
+def test_a_cut_after_all_that_is_stored_splits_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("late.mp4", [*pan(1, 27), *pan(2, 3)])
     for fps, expected in ((None, [(0, 27), (27, 30)]), (2.0, [(0, 2)])):
-        assert [(segment.first, segment.last) for segment in prepared(clip, fps).segments] == expected
+        assert [(segment.first, segment.last) for segment in prepared(clip, fps, tmp_path).segments] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [("people_bikes_street.mp4", [0.0, 1.2, 5.48, 7.48, 9.68]), ("people_chroma_key_60fps.mp4", [0.0])],
+)
+def test_real_clips_are_cut_at_a_low_rate_where_they_are_at_their_own(
+    real_clips: Path, name: str, starts: list[float], tmp_path: Path
+) -> None:
+    found = [segment.start for segment in prepared(real_clips / name, 8.0, tmp_path).segments]
+    assert len(found) == len(starts) and all(0 <= a - b < 1 / 8 for a, b in zip(found, starts, strict=True)), found
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png"])
