@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smoothvid.bench import networks, training, videos
+from smoothvid.bench import networks, preparing, training, videos
 from smoothvid.bench.case import Cases
 from smoothvid.errors import ConfigError
 
@@ -25,8 +25,8 @@ STAGES = {
     "training": Stage(training.iteration, of_networks=True),
     "r1": Stage(training.r1, of_networks=True, only_full=True),
     "motion": Stage(videos.motion),
-    "decode": Stage(videos.decode),
-    "resize": Stage(videos.resize),
+    "prepare": Stage(preparing.prepare),
+    "resize": Stage(preparing.resize),
     "loader": Stage(videos.loader),
     "encode": Stage(videos.encode),
     "sample": Stage(videos.sample),

@@ -1,60 +1,19 @@
-"""Stages of files: decoding, resizing, loading, encoding, and sampling from end to end."""
+"""Stages of files: loading, encoding, and sampling from end to end."""
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from smoothvid.bench import loading
 from smoothvid.bench.case import BenchSettings, Case, ours_and_plain
-from smoothvid.bench.decoding import decode_alone
 from smoothvid.bench.networks import video_model
-from smoothvid.data.prepare import prepare
-from smoothvid.data.prepare_settings import PrepareSettings
-from smoothvid.data.resize import to_square
-from smoothvid.data.sources import find_sources
-from smoothvid.data.synthetic import make_world
-from smoothvid.data.video_io import read_video
-from smoothvid.errors import DataError
 from smoothvid.sampling.sinks import Beside, open_sink
 
 _FPS = 25.0
-_SIDE = 256  # of prepared frames
-_MADE_SIDE = 480  # of the made-up videos
-
-
-def decode(settings: BenchSettings) -> Iterator[Case]:
-    """All of `prepare` on some videos. Floor: decoding them alone, in as many processes."""
-    with _videos(settings) as (paths, folder):
-        wanted = PrepareSettings(resolution=_SIDE, workers=settings.workers, upscale=True)
-        count = decode_alone(paths, settings.workers)
-        calls = {
-            "ours": lambda: prepare(paths, folder / "dataset", wanted, force=True),
-            "floor": lambda: decode_alone(paths, settings.workers),
-        }
-        files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
-        yield Case(f"{files}, {settings.workers} processes", calls, "frame", count)
-
-
-def resize(settings: BenchSettings) -> Iterator[Case]:
-    """Frames of a video to squares. Floor: Pillow's resizing of their central squares alone."""
-    with _videos(settings) as (paths, _):
-        frames = [frame for _, frame in islice(read_video(paths[0]), 8)]
-    images = [Image.fromarray(frame) for frame in frames]
-    width, height = images[0].size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    box = left, top, left + side, top + side
-    calls = {
-        "ours": lambda: [to_square(frame, _SIDE, "center") for frame in frames],
-        "floor": lambda: [image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC, box) for image in images],
-    }
-    yield Case(f"{width}x{height} to {_SIDE}x{_SIDE}", calls, "frame", len(frames))
+_SIDE = 256
 
 
 def loader(settings: BenchSettings) -> Iterator[Case]:
@@ -110,27 +69,3 @@ def motion(settings: BenchSettings) -> Iterator[Case]:
     for start in (0.0, 1e7):
         call = partial(model.motions, [0], start + np.arange(64, dtype=np.float64))
         yield Case(f"64 frames from t = {start:,.0f}", {"ours": call}, "frame", 64)
-
-
-@contextmanager
-def _videos(settings: BenchSettings) -> Iterator[tuple[list[str], Path]]:
-    """Video files, those that were given or made-up ones, and a folder to work in that then vanishes."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if settings.videos:
-            found, _ = find_sources(settings.videos, PrepareSettings())
-            paths = [source.path for source in found if source.kind == "video"]
-            if not paths:
-                raise DataError(f"there are no video files in {', '.join(settings.videos)}")
-        else:
-            paths = [_make_video(folder / f"drive-{seed}.mp4", seed, 3.0) for seed in range(settings.workers)]
-        yield paths, folder
-
-
-def _make_video(path: Path, seed: int, seconds: float) -> str:
-    """A video of a made-up drive."""
-    world = make_world("drive", seed)
-    with open_sink(path, _FPS) as sink:
-        for t in range(round(seconds * _FPS)):
-            sink.write(world.frame(float(t), _MADE_SIDE).transpose(2, 0, 1)[None])
-    return str(path)

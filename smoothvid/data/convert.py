@@ -18,7 +18,7 @@ from PIL import Image
 from smoothvid.data.frame_store import FolderFrames
 from smoothvid.data.images import IMAGE_ERRORS, IMAGE_FORMATS, as_shown
 from smoothvid.data.prepare_settings import PrepareSettings
-from smoothvid.data.resize import to_square
+from smoothvid.data.resize import square_pixels
 from smoothvid.data.scene_cuts import MotionTrace
 from smoothvid.data.sources import Source
 from smoothvid.data.supervisor import tell_parent
@@ -125,7 +125,7 @@ def frame_copies(info: VideoInfo, fps: float) -> np.ndarray:
 def _fill(archive: zipfile.ZipFile, source: Source, settings: PrepareSettings) -> Outcome:
     """Write all frames of a source into an archive, one in memory at a time."""
     times: list[float] = []
-    starts: list[int] = []  # where each distinct frame begins among the stored ones
+    starts: list[int] = []  # of each frame of the source, how many were stored before it
     trace = MotionTrace()
     notes: list[str] = []
     label = source.label
@@ -136,17 +136,17 @@ def _fill(archive: zipfile.ZipFile, source: Source, settings: PrepareSettings) -
             _check_size(info.width, info.height, settings)
             fps = settings.fps or info.fps
             notes += info.notes if info.constant_rate else [*info.notes, "variable frame rate, resampled"]
-            frames = _video_frames(source, info, fps)
+            frames = _video_frames(source, info, fps, all_of_them=settings.scene_cuts)
         elif source.kind == "frames":
             frames = _folder_frames(source, settings, fps, notes)
         else:
             fps, label, frames = _world_frames(source, settings)
         said = time.monotonic()
         for start, copies, frame in frames:
-            square = to_square(frame, settings.resolution, settings.crop)
+            square = square_pixels(frame, settings.resolution, settings.crop)
             starts.append(len(times))
             trace.add(square)
-            data = _encode(square, settings)
+            data = encode(square, settings) if copies else b""
             for copy in range(min(copies, settings.max_frames - len(times))):
                 write_zip_entry(archive, f"{len(times):06d}{frame_suffix(settings)}", data)
                 times.append(start + copy / fps)
@@ -160,8 +160,8 @@ def _fill(archive: zipfile.ZipFile, source: Source, settings: PrepareSettings) -
         if not times:
             return Outcome(notes=[str(error)])
         notes.append(str(error))  # what was decoded before the damage is good
-    cuts = [starts[number] for number in trace.cuts()] if settings.scene_cuts and source.kind != "synthetic" else []
-    outcome = _outcome(np.array(times), fps, cuts, trace, settings, notes)
+    cuts = {starts[number] for number in trace.cuts()} if settings.scene_cuts and source.kind != "synthetic" else set()
+    outcome = _outcome(np.array(times), fps, sorted(cuts - {0, len(times)}), trace, settings, notes)
     outcome.label = label
     return outcome
 
@@ -198,13 +198,16 @@ def _pieces(first: int, last: int, min_frames: int) -> Iterator[tuple[int, int]]
             yield start, end
 
 
-def _video_frames(source: Source, info: VideoInfo, fps: float) -> Iterator[tuple[float, int, np.ndarray]]:
+def _video_frames(
+    source: Source, info: VideoInfo, fps: float, all_of_them: bool
+) -> Iterator[tuple[float, int, np.ndarray]]:
+    """Frames with their start and how often each is stored; those that are not, only where all are asked for."""
     copies = frame_copies(info, fps)
 
     def copies_at(start: float) -> int:
         return int(copies[max(0, int(np.searchsorted(info.times, start + 1e-6, side="right")) - 1)])
 
-    for start, frame in read_video(source.path, wanted=lambda start: copies_at(start) > 0):
+    for start, frame in read_video(source.path, wanted=lambda start: all_of_them or copies_at(start) > 0):
         yield start, copies_at(start), frame
 
 
@@ -253,11 +256,13 @@ def _check_size(width: int, height: int, settings: PrepareSettings) -> None:
         )
 
 
-def _encode(frame: np.ndarray, settings: PrepareSettings) -> bytes:
+def encode(pixels: np.ndarray, settings: PrepareSettings) -> bytes:
+    """The file of a frame: uint8 [H, W, 4] in RGB and a byte without a meaning, which JPEG is made of as it is."""
+    height, width = pixels.shape[:2]
     buffer = io.BytesIO()
-    image = Image.fromarray(frame)
     if settings.format == "jpeg":
+        image = Image.frombuffer("RGBX", (width, height), pixels, "raw", "RGBX", 0, 1)
         image.save(buffer, "JPEG", quality=settings.quality, subsampling=0)
     else:
-        image.save(buffer, "PNG")
+        Image.frombytes("RGB", (width, height), pixels, "raw", "RGBX").save(buffer, "PNG")
     return buffer.getvalue()

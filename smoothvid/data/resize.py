@@ -3,7 +3,8 @@
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+
+from smoothvid.data.resample import resample
 
 Crop = Literal["center", "fit"]
 
@@ -19,17 +20,19 @@ def to_square(frame: np.ndarray, resolution: int, crop: Crop) -> np.ndarray:
     Returns:
         uint8 [resolution, resolution, 3].
     """
-    image = Image.fromarray(np.ascontiguousarray(frame))
-    width, height = image.size
+    return square_pixels(frame, resolution, crop)[..., :3]
+
+
+def square_pixels(frame: np.ndarray, resolution: int, crop: Crop) -> np.ndarray:
+    """The same in four bytes a pixel, the last without a meaning: uint8 [resolution, resolution, 4]."""
+    height, width = frame.shape[:2]
     if crop == "center":
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        central = image.crop((left, top, left + side, top + side))
-        return np.asarray(central.resize((resolution, resolution), Image.Resampling.BICUBIC))
+        return resample(frame[top : top + side, left : left + side], resolution, resolution, "bicubic")
     scale = resolution / max(width, height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    square = Image.new("RGB", (resolution, resolution))
-    square.paste(
-        image.resize(size, Image.Resampling.BICUBIC), ((resolution - size[0]) // 2, (resolution - size[1]) // 2)
-    )
-    return np.asarray(square)
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (resolution - width) // 2, (resolution - height) // 2
+    square = np.zeros((resolution, resolution, 4), np.uint8)
+    square[top : top + height, left : left + width] = resample(frame, height, width, "bicubic")
+    return square

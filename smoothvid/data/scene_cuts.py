@@ -1,11 +1,13 @@
 """Finding hard cuts, and videos in which nothing moves, from 16x16 thumbnails."""
 
 import numpy as np
-from PIL import Image
+
+from smoothvid.data.resample import resample
 
 _SIDE = 16
 _MIN_CHANGE = 10.0  # mean change at a cut, in grey levels: less is no other scene, however abrupt
 _MIN_PROMINENCE = 5.0  # the change, over the usual change around it: fast motion is fast for many frames
+_MIN_JUMP = 3.0  # the change, over that of the two frames before and after: what drives past takes several frames
 _MAX_LIKENESS = 0.55  # correlation across a cut: a jolted camera still sees the same things
 _WINDOW = 12  # frames before and after that tell what is usual
 _STILL = 2.0  # grey levels: no thumbnail pixel moves further in a static video
@@ -15,7 +17,8 @@ class MotionTrace:
     """What the frames of a video look like beside each other; add frames in order, then ask.
 
     A hard cut is a change that is large, that stands out from the changes around it, and after which the picture has
-    another structure, lastingly: a flash or a lost frame between two like frames is no cut. Fades are not found.
+    another structure, lastingly: a flash or a lost frame between two like frames is no cut. Fades are not found. All of
+    this is about neighbours in time: give it every frame of the source, whatever is stored of them.
     """
 
     def __init__(self) -> None:
@@ -28,9 +31,8 @@ class MotionTrace:
         self._farthest = 0.0
 
     def add(self, frame: np.ndarray) -> None:
-        """Take in the next frame: uint8 [H, W, 3]."""
-        small = Image.fromarray(frame).resize((_SIDE, _SIDE), Image.Resampling.BOX)
-        thumbnail = np.asarray(small, np.float32)
+        """Take in the next frame: uint8 [H, W, 3], or [H, W, 4], of which three count."""
+        thumbnail = resample(frame, _SIDE, _SIDE, "box")[..., :3].astype(np.float32)
         pattern = _pattern(thumbnail)
         if self._first is None or self._last is None:
             self._first = self._last = thumbnail
@@ -49,17 +51,25 @@ class MotionTrace:
             change = self._changes[frame]
             if change < _MIN_CHANGE or self._likeness[frame] > _MAX_LIKENESS:
                 continue
-            around = self._changes[max(1, frame - _WINDOW) : frame] + self._changes[frame + 1 : frame + 1 + _WINDOW]
-            moving = [other for other in around if other > 0.05]  # repeated frames say nothing about the usual change
-            usual = float(np.median(moving)) if moving else 0.0
+            # Repeated frames say nothing about the usual change.
+            usual = _median([other for other in self._around(frame, _WINDOW) if other > 0.05])
+            stands_out = change >= max(_MIN_PROMINENCE * (usual + 1.0), _MIN_JUMP * _median(self._around(frame, 2)))
             lasting = self._likeness_two[frame : frame + 2] if frame > 1 else self._likeness_two[frame + 1 : frame + 2]
-            if change >= _MIN_PROMINENCE * (usual + 1.0) and all(like <= _MAX_LIKENESS for like in lasting):
+            if stands_out and all(like <= _MAX_LIKENESS for like in lasting):
                 found.append(frame)
         return found
+
+    def _around(self, frame: int, reach: int) -> list[float]:
+        """The changes of so many frames before and after."""
+        return self._changes[max(1, frame - reach) : frame] + self._changes[frame + 1 : frame + 1 + reach]
 
     def is_static(self) -> bool:
         """Whether there are several frames and nothing moves in any of them."""
         return len(self._changes) > 1 and self._farthest < _STILL
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values)) if values else 0.0
 
 
 def _pattern(thumbnail: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
-from PIL import Image
 
+from smoothvid.data.resample import resample
 from smoothvid.errors import DataError
 
 VIDEO_SUFFIXES = frozenset(
@@ -173,14 +173,18 @@ def _pixel_aspect(container: InputContainer, stream: VideoStream) -> float:
 def _shown(frame: av.VideoFrame, pixel_aspect: float) -> np.ndarray:
     """The frame as a player shows it: uint8 RGB [H, W, 3]."""
     if any(component.is_alpha for component in frame.format.components):
-        rgba = frame.reformat(format="rgba", threads=1).to_ndarray()
-        image = (rgba[..., :3].astype(np.uint16) * rgba[..., 3:] // 255).astype(np.uint8)
+        image = _over_black(frame.reformat(format="rgba", threads=1).to_ndarray())
     else:
         image = frame.reformat(format="rgb24", threads=1).to_ndarray().astype(np.uint8, copy=False)
     if pixel_aspect != 1.0:
         width = max(1, round(image.shape[1] * pixel_aspect))
-        image = np.asarray(Image.fromarray(image).resize((width, image.shape[0]), Image.Resampling.BICUBIC))
+        image = resample(image, image.shape[0], width, "bicubic")[..., :3]
     return np.rot90(image, round(frame.rotation / 90) % 4)
+
+
+def _over_black(rgba: np.ndarray) -> np.ndarray:
+    alpha = rgba[..., 3:]
+    return rgba[..., :3] if alpha.min() == 255 else (rgba[..., :3].astype(np.uint16) * alpha // 255).astype(np.uint8)
 
 
 def _reason(error: Exception) -> str:

@@ -22,10 +22,16 @@ def real_clips() -> Path:
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> MakeClip:
-    return lambda name, frames, **how: write_clip(tmp_path / name, frames, **how)
+    return lambda name, frames, **how: _write_clip(tmp_path / name, frames, **how)
 
 
-def write_clip(
+@pytest.fixture(scope="session")
+def write_clip() -> MakeClip:
+    """The same for clips that several tests share: it is given the whole path."""
+    return _write_clip
+
+
+def _write_clip(
     path: Path,
     frames: Iterable[np.ndarray],
     times_ms: Iterable[int] | None = None,

@@ -1,13 +1,18 @@
 """Hard cuts are found; moving cameras, flashes and lost frames are none."""
 
-from collections.abc import Iterable
+import io
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from smoothvid.data.resize import to_square
+from smoothvid.data.convert import Outcome, convert, encode
+from smoothvid.data.prepare_settings import PrepareSettings
+from smoothvid.data.resize import square_pixels, to_square
 from smoothvid.data.scene_cuts import MotionTrace
+from smoothvid.data.sources import Source
 from smoothvid.data.video_io import read_video
 
 
@@ -42,6 +47,14 @@ def test_fast_motion_is_no_cut() -> None:
     assert trace(pan(1, 20, speed=6)).cuts() == []
 
 
+def test_what_covers_all_within_a_few_frames_is_no_cut() -> None:
+    """Though it moves faster than anything before or after it."""
+    noise, behind, large = np.random.default_rng(0), texture(1)[:, :64], texture(4)
+    covers = [0] * 20 + [*range(12, 108, 12)] + [108] * 20
+    frames = [np.hstack([behind[:, : max(0, 64 - cover)], large[:, max(0, cover - 64) : cover]]) for cover in covers]
+    assert trace(np.uint8(frame * 0.9 + noise.integers(0, 9, frame.shape)) for frame in frames).cuts() == []
+
+
 def test_a_flash_and_a_lost_frame_are_no_cuts() -> None:
     frames = pan(1, 40)
     frames[12] = np.full_like(frames[12], 255)
@@ -73,3 +86,70 @@ CUTS = {
 @pytest.mark.parametrize("name", CUTS)
 def test_cuts_of_real_clips(real_clips: Path, name: str) -> None:
     assert trace(to_square(frame, 64, "center") for _, frame in read_video(real_clips / name)).cuts() == CUTS[name]
+
+
+MakeClip = Callable[..., Path]
+RATES = [None, 50.0, 25.0, 10.0, 8.0, 4.0, 2.0]
+
+
+def prepared(clip: Path, fps: float | None, folder: Path) -> Outcome:
+    source = Source("video", str(clip), clip.name, clip.stem)
+    settings = PrepareSettings(resolution=32, fps=fps, min_frames=1)
+    return convert(source, settings, folder / "part.zip")
+
+
+@pytest.fixture(scope="module")
+def passing(write_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fixed camera, before which something large stops: within 0.24 s it covers all of the picture, and stays."""
+    behind, large = texture(1)[:, :64], texture(4)[:, :64]
+    frames = [
+        np.hstack([behind[:, : 64 - cover], large[:, :cover]]) for cover in [0] * 75 + [*range(5, 64, 5)] + [64] * 63
+    ]
+    return write_clip(tmp_path_factory.mktemp("passing") / "passing.mp4", frames, fps=50)
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_what_drives_in_is_no_cut_at_any_rate(passing: Path, fps: float | None, tmp_path: Path) -> None:
+    outcome = prepared(passing, fps, tmp_path)
+    assert [segment.first for segment in outcome.segments] == [0] and outcome.notes == []
+
+
+@pytest.fixture(scope="module")
+def cut(write_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cut at 1.24 s in 3 s."""
+    return write_clip(tmp_path_factory.mktemp("cut") / "cut.mp4", [*pan(1, 31), *pan(2, 44)])
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_a_cut_falls_between_the_stored_frames_on_either_side(cut: Path, fps: float | None, tmp_path: Path) -> None:
+    before, after = prepared(cut, fps, tmp_path).segments
+    rate = fps or 25.0
+    assert before.first == 0 and before.last == after.first == np.ceil((1.24 - 0.01) * rate)  # a quarter frame early
+    assert 1.24 <= after.start <= 1.24 + 1 / rate
+
+
+def test_a_cut_after_all_that_is_stored_splits_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("late.mp4", [*pan(1, 27), *pan(2, 3)])
+    for fps, expected in ((None, [(0, 27), (27, 30)]), (2.0, [(0, 2)])):
+        assert [(segment.first, segment.last) for segment in prepared(clip, fps, tmp_path).segments] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [("people_bikes_street.mp4", [0.0, 1.2, 5.48, 7.48, 9.68]), ("people_chroma_key_60fps.mp4", [0.0])],
+)
+def test_real_clips_are_cut_at_a_low_rate_where_they_are_at_their_own(
+    real_clips: Path, name: str, starts: list[float], tmp_path: Path
+) -> None:
+    found = [segment.start for segment in prepared(real_clips / name, 8.0, tmp_path).segments]
+    assert len(found) == len(starts) and all(0 <= a - b < 1 / 8 for a, b in zip(found, starts, strict=True)), found
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+def test_frames_are_encoded_from_where_they_lie_to_the_same_bytes(format: str) -> None:
+    frame = texture(3)[:40, :60]
+    settings = PrepareSettings(format=format)  # type: ignore[arg-type]
+    plain = io.BytesIO()
+    how = {"quality": settings.quality, "subsampling": 0} if format == "jpeg" else {}
+    Image.fromarray(to_square(frame, 24, "fit").copy()).save(plain, format, **how)
+    assert encode(square_pixels(frame, 24, "fit"), settings) == plain.getvalue()

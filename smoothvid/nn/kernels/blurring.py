@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smoothvid.nn.kernels.compiled import compiled, flat, inlined, share
+from smoothvid.compiling import compiled, inlined
+from smoothvid.nn.kernels.sharing import flat, share
 
 
 def blur(x: Tensor, pad: int, down: int) -> Tensor:

@@ -21,8 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from smoothvid.nn.kernels.compiled import compiled, flat, inlined, per_plane, share
+from smoothvid.compiling import compiled, inlined
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
+from smoothvid.nn.kernels.sharing import flat, per_plane, share
 from smoothvid.nn.lrelu import LRELU_SLOPE
 
 _RING = 8  # of the spread rows the last so many are kept: at least TAPS

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smoothvid.nn.kernels.compiled import compiled, flat, inlined, per_plane, share
+from smoothvid.compiling import compiled, inlined
+from smoothvid.nn.kernels.sharing import flat, per_plane, share
 
 _TILE, _REACH = 4, 6
 _G = torch.tensor(

@@ -1,4 +1,4 @@
-"""Compilation by Numba, which brings its compiler along: nothing has to be installed beside it."""
+"""What compiled functions are given: tensors as flat arrays, and a share of the work for each thread."""
 
 import os
 from collections.abc import Callable
@@ -6,28 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# NaN and infinity stay what they are; only the order of sums is the compiler's choice.
-_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
 _PARTS_PER_THREAD = 2
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of numbers and flat arrays, compiled when first called; kept on disk where there is a place for it."""
-    try:
-        return numba.njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # no folder that may be written
-        return numba.njit(**_OPTIONS)(function)
-
-
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A part of compiled functions, put into each where it is called."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)
 
 
 def flat(x: Tensor) -> NDArray[Any]:
