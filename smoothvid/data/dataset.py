@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 
 from smoothvid.data.frame_store import FolderFrames, FrameStore, ZipFrames
 from smoothvid.data.images import IMAGE_ERRORS, IMAGE_FORMATS, as_shown
+from smoothvid.data.stylegan_labels import read_labels
 from smoothvid.errors import DataError
 
 INDEX_NAME = "dataset.json"
@@ -53,11 +54,13 @@ class VideoDataset:
         videos: list[VideoRecord],
         stores: dict[str, FrameStore],
         shard_digests: dict[str, str] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.path = path
         self.resolution = resolution
         self.fps = fps
         self.videos = videos
+        self.notes = notes  # what its owner should know
         self.label_names = sorted({video.label for video in videos if video.label is not None})
         self._stores = stores
         self._shard_digests = shard_digests
@@ -138,7 +141,8 @@ def open_dataset(path: str | Path) -> VideoDataset:
 
     Args:
         path: a folder with dataset.json; or a .zip or folder in which every folder of JPEG or PNG files is a video
-            (labels are the names of the outermost folders when videos lie two levels deep; 25 fps is assumed).
+            (labels are those in StyleGAN's dataset.json, or else the names of the outermost folders when videos lie two
+            levels deep; 25 fps is assumed).
 
     Raises:
         DataError: nothing usable is there, or the index and the files do not fit together.
@@ -161,7 +165,7 @@ def _is_prepared(index: Path) -> bool:
 
 def _load_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8-sig"))  # some editors put a byte-order mark before it
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}). Make the dataset again.") from error
 
@@ -211,6 +215,10 @@ def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
     labels: dict[str, str | None] = {n: PurePosixPath(n).parts[0] for n in counts if len(PurePosixPath(n).parts) > 1}
     if len(labels) < len(counts) or len(set(labels.values())) < 2:
         labels = {}
+    index = store.read_other(INDEX_NAME)
+    told, note = read_labels(index) if index is not None else ({}, "")
+    if told.keys() & counts.keys():
+        labels = {name: told.get(name) for name in counts}
     videos = [
         VideoRecord(name, path.name, count, labels.get(name), f"{path.name}/{name}", 0.0, count / UNKNOWN_FPS)
         for name, count in counts.items()
@@ -221,7 +229,8 @@ def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
         raise DataError(f"{path} holds frames of {width}x{height}, not square; `smoothvid prepare` makes folders so.")
     if width > MAX_RESOLUTION:
         raise DataError(f"{path} holds frames of {width}x{height}; at most {MAX_RESOLUTION}x{MAX_RESOLUTION} are read.")
-    return VideoDataset(path, width, UNKNOWN_FPS, videos, {path.name: store})
+    notes = (f"{INDEX_NAME} {note}",) if note else ()
+    return VideoDataset(path, width, UNKNOWN_FPS, videos, {path.name: store}, notes=notes)
 
 
 def _image_size(data: bytes, where: str) -> tuple[int, int]:
