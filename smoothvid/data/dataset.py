@@ -148,7 +148,7 @@ def open_dataset(path: str | Path) -> VideoDataset:
         DataError: nothing usable is there, or the index and the files do not fit together.
     """
     path = Path(path)
-    if (path / INDEX_NAME).is_file() and _is_prepared(path / INDEX_NAME):
+    if is_prepared(path):
         return _open_prepared(path)
     if path.is_dir():
         return _open_foreign(path, FolderFrames(path))
@@ -157,9 +157,9 @@ def open_dataset(path: str | Path) -> VideoDataset:
     raise DataError(f"There is no dataset at {path}. Make one with: smoothvid prepare VIDEOS --out {path}")
 
 
-def _is_prepared(index: Path) -> bool:
-    """Whether a dataset.json is ours (StyleGAN-V puts one with other contents beside its frames)."""
-    content = _load_json(index)
+def is_prepared(path: Path) -> bool:
+    """Whether a folder's dataset.json is ours (StyleGAN-V puts one with other contents beside its frames)."""
+    content = _load_json(path / INDEX_NAME) if (path / INDEX_NAME).is_file() else None
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
