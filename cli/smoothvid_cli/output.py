@@ -35,9 +35,11 @@ Pipe = Annotated[
 Start = Annotated[
     float, typer.Option("--start", metavar="T", help="Time of the first frame, in frames of the dataset.")
 ]
-Slowmo = Annotated[float, typer.Option("--slowmo", min=0.001, help="2 is half as fast as the dataset, 0.5 twice.")]
+Slowmo = Annotated[
+    float, typer.Option("--slowmo", min=0.001, max=1e6, help="2 is half as fast as the dataset, 0.5 twice.")
+]
 Truncation = Annotated[
-    float, typer.Option("--truncation", help="1 for full variety, 0.8 for safer, 0 for mean content.")
+    float, typer.Option("--truncation", min=-10, max=10, help="1 for full variety, 0.8 for safer, 0 for mean content.")
 ]
 Label = Annotated[
     str | None, typer.Option("--label", help="Which of the model's labels; by default each seed draws one.")

@@ -149,7 +149,7 @@ def long_clips(lengths: Sequence[int], wanted: int, longest: int) -> tuple[int, 
     Returns:
         (frames, windows in a set): frames at most `longest`, and at least MIN_CLIP_FRAMES.
     """
-    for frames in range(longest, MIN_CLIP_FRAMES - 1, -1):
+    for frames in range(min(longest, max(lengths)), MIN_CLIP_FRAMES - 1, -1):
         windows = sum(length // frames for length in lengths)
         if windows >= 2 * wanted or (windows and frames <= LONG_ENOUGH):
             return frames, max(1, min(wanted, windows // 2))

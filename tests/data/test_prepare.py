@@ -277,7 +277,10 @@ def test_synthetic_worlds(tmp_path: Path) -> None:
     assert np.array_equal(dataset.read(1, [3])[0].transpose(1, 2, 0), world.frame(3.0, 32))
 
 
-@pytest.mark.parametrize("changes", [{"resolution": 0}, {"fps": 0.0}, {"quality": 101}, {"crop": "left"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"resolution": 0}, {"fps": 0.0}, {"quality": 101}, {"crop": "left"}, {"timeout": 1e308}, {"num_videos": 10**12}],
+)
 def test_wrong_settings_are_named(changes: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(changes))):
         settings(**changes)

@@ -90,7 +90,7 @@ def test_how_long_the_looked_at_videos_are() -> None:
     assert long_clips([96] * 64, 16, 128) == (96, 16)
     assert long_clips([1000] * 4, 16, 128) == (125, 16)  # enough windows for two sets
     assert long_clips([300, 20], 16, 128) == (64, 2)  # not shorter than that for the sake of number
-    assert long_clips([40], 16, 128) == (40, 1)
+    assert long_clips([40], 16, 128) == long_clips([40], 16, 10**18) == (40, 1)
     with pytest.raises(DataError, match="no video of the dataset has 8 frames"):
         long_clips([7, 5], 4, 128)
 
@@ -120,10 +120,17 @@ def test_too_few_clips_and_other_sizes_are_refused(noise: Any, model: VideoModel
     assert "do not apply to videos" in mixed["notes"][0]
     wrong: list[dict[str, Any]] = [
         *({"num_videos": 2}, {"clip_frames": 4}, {"start": float("nan")}, {"metrics": ("fid",)}, {"metrics": ()}),
-        *({"repeats": 0}, {"long_frames": 3}),
+        *(
+            {"repeats": 0},
+            {"long_frames": 3},
+            {"period": 1e12},
+            {"start": 1e308},
+            {"seed": 2**63},
+            {"truncation_psi": 1e9},
+        ),
     ]
     for values in wrong:
-        with pytest.raises(ValueError, match="needed|finite|no metric"):
+        with pytest.raises(ValueError, match="it needs to be from|no metric|no metrics"):
             EvalSettings(**values)
 
 
