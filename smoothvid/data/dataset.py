@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -152,8 +153,13 @@ def open_dataset(path: str | Path) -> VideoDataset:
         return _open_prepared(path)
     if path.is_dir():
         return _open_foreign(path, FolderFrames(path))
-    if path.is_file():
+    if path.is_file() and (path.suffix.lower() == ".zip" or is_zipfile(path)):
         return _open_foreign(path, ZipFrames(path))
+    if path.exists():
+        raise DataError(
+            f"{path} is no dataset: that is a folder, or an archive of frames. Make one of videos with: "
+            "smoothvid prepare VIDEOS --out DATASET"
+        )
     raise DataError(f"There is no dataset at {path}. Make one with: smoothvid prepare VIDEOS --out {path}")
 
 
@@ -211,7 +217,10 @@ def _open_prepared(path: Path) -> VideoDataset:
 def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
     counts = store.videos()
     if not counts:
-        raise DataError(f"{path} holds no dataset.json and no folders of frames.")
+        raise DataError(
+            f"{path} holds no dataset.json and no folders of frames. Make a dataset of videos with: "
+            "smoothvid prepare VIDEOS --out DATASET"
+        )
     labels: dict[str, str | None] = {n: PurePosixPath(n).parts[0] for n in counts if len(PurePosixPath(n).parts) > 1}
     if len(labels) < len(counts) or len(set(labels.values())) < 2:
         labels = {}
