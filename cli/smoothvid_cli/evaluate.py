@@ -1,5 +1,6 @@
 """`smoothvid eval`: how close generated videos come to a dataset, and how smooth they are."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -150,8 +151,12 @@ def _check_page(out: Path | None, force: bool) -> None:
         raise ConfigError(f"--out {out}: the page is one HTML file; give a name that ends in .html")
     if out.exists() and not force:
         raise DataError(f"{out} exists; give another name, or --force to replace it")
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; give the name of a file")
     if not out.absolute().parent.is_dir():
         raise DataError(f"there is no folder {out.absolute().parent}; make it first")
+    if not os.access(out.absolute().parent, os.W_OK):
+        raise DataError(f"nothing can be written into {out.absolute().parent}; give another --out")
 
 
 def _fetch(weights: Path | None) -> None:

@@ -244,6 +244,14 @@ def test_wrong_words(folders: Path) -> None:
         assert isinstance(outcome.exception, ConfigError | DataError) and message in str(outcome.exception)
 
 
+def test_a_page_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "taken.html").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    for name, message in (("taken.html", "is a folder"), ("new.html", f"nothing can be written into {tmp_path}")):
+        words = ["eval", str(tmp_path), str(tmp_path), "--force", "--out", str(tmp_path / name)]
+        assert message in str(CliRunner().invoke(app, words).exception)
+
+
 def test_two_processes_give_the_figures_of_one(folders: Path) -> None:
     words = ["eval", folders / "moving", folders / "real", "--num-videos", "11", "--long-videos", "3", "--allow-few"]
     command = [*map(str, words), "--json", "--quiet"]
