@@ -1,7 +1,30 @@
-"""Files that are there whole or not at all, whatever ends the process."""
+"""Files that are there whole or not at all, whatever ends the process; and what can be opened as a file."""
 
 import os
+import stat
 from pathlib import Path
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def why_no_file(path: str | Path) -> str:
+    """Why a path cannot be read as a file, such as "is a pipe, not a file"; "" if it can.
+
+    Ask before opening what a user names: a pipe keeps its reader waiting, and a device may never end.
+    """
+    try:
+        about = os.stat(path)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if not stat.S_ISREG(about.st_mode):
+        return f"is {_KINDS.get(stat.S_IFMT(about.st_mode), 'something else')}, not a file"
+    return "" if about.st_size else "is empty (0 bytes)"
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -26,7 +26,7 @@ _PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: 
 def load_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file; a missing or broken file is a ConfigError that names it."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read this settings file ({error.strerror or error})") from None
     except ValueError as error:  # TOMLDecodeError says line and column; UnicodeDecodeError is one too

@@ -152,6 +152,8 @@ def test_merge_is_deep_and_leaves_its_arguments_alone() -> None:
 def test_load_toml_reads_tables(tmp_path: Path) -> None:
     (tmp_path / "good.toml").write_text('[motion]\nkind = "linear"\n')
     assert load_toml(tmp_path / "good.toml") == {"motion": {"kind": "linear"}}
+    (tmp_path / "marked.toml").write_text('[motion]\nkind = "linear"\n', "utf-8-sig")  # some editors put a mark first
+    assert load_toml(tmp_path / "marked.toml") == {"motion": {"kind": "linear"}}
 
 
 @pytest.mark.parametrize("content", [b"[motion\n", b"a = 1\na = 2\n", b"\xff\xfe"])

@@ -32,7 +32,8 @@ def bench(
     sets: Sets = None,
     precision: Precision = "float32",
     threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", min=1, help="Threads and processes; by default all cores.")
+        int | None,
+        typer.Option("--threads", metavar="N", min=1, max=4096, help="Threads and processes; by default all cores."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="CHART.png", help="Also draw a chart.")] = None,
     device: Device = "auto",

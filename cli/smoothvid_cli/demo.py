@@ -15,7 +15,9 @@ def demo(
         Path | None,
         typer.Option("--clips", metavar="FOLDER", help="Your own videos; by default synthetic ones are drawn."),
     ] = None,
-    videos: Annotated[int, typer.Option("--videos", metavar="N", min=1, help="How many synthetic videos.")] = 64,
+    videos: Annotated[
+        int, typer.Option("--videos", metavar="N", min=1, max=100_000, help="How many synthetic videos.")
+    ] = 64,
     sets: Sets = None,
     length: Annotated[
         str, typer.Option("--length", metavar="128|10s", help="Of the new videos; one is twice as long.")

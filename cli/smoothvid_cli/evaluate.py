@@ -1,5 +1,6 @@
 """`smoothvid eval`: how close generated videos come to a dataset, and how smooth they are."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,7 +19,8 @@ def evaluate(
         list[Path] | None,
         typer.Argument(
             metavar="CHECKPOINT|RUN|VIDEOS... DATASET",
-            help="Models or videos (a folder of video files, or a dataset), any number; last the real videos.",
+            help="Models or videos (a video file, a folder of them, or a dataset), any number; last the dataset with "
+            "the real videos.",
         ),
     ] = None,
     metrics: Annotated[
@@ -64,7 +66,9 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PAGE.html", help="Also write a page with pictures.")
     ] = None,
-    allow_few: Annotated[bool, typer.Option("--allow-few", help="Go on with fewer clips if need be.")] = False,
+    allow_few: Annotated[
+        bool, typer.Option("--allow-few", help="Go on with too few clips for figures to be trusted.")
+    ] = False,
     seed: Seed = 0,
     device: Device = "auto",
     force: Force = False,
@@ -116,7 +120,7 @@ def evaluate(
     if as_json:
         console.print_json(result)
     else:
-        _print(result)
+        _print(result, out)
 
 
 def _metrics(names: str | None, features: str | None, weights: Path | None, device: str) -> tuple[str, ...]:
@@ -147,8 +151,12 @@ def _check_page(out: Path | None, force: bool) -> None:
         raise ConfigError(f"--out {out}: the page is one HTML file; give a name that ends in .html")
     if out.exists() and not force:
         raise DataError(f"{out} exists; give another name, or --force to replace it")
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; give the name of a file")
     if not out.absolute().parent.is_dir():
         raise DataError(f"there is no folder {out.absolute().parent}; make it first")
+    if not os.access(out.absolute().parent, os.W_OK):
+        raise DataError(f"nothing can be written into {out.absolute().parent}; give another --out")
 
 
 def _fetch(weights: Path | None) -> None:
@@ -206,7 +214,7 @@ def _with_logs(found: "Evaluation", sources: list[Path]) -> list[Any]:
     return [found.shown[0], *columns]
 
 
-def _print(result: dict[str, Any]) -> None:
+def _print(result: dict[str, Any], page: Path | None) -> None:
     for note in result.get("notes", ()):
         console.say(f"note: {note}")
     if "columns" in result:
@@ -223,12 +231,10 @@ def _print(result: dict[str, Any]) -> None:
         ]
         title = "Distances that begin with r are over random features, not FID or FVD: 0 alike, 1 as the mean image."
         console.print_table(["", *titles, *(name.replace("_", " ") for name in references)], rows, title=title)
-        result = {"protocol": result["protocol"], "metrics": result["metrics"], "sources": _sources(columns)}
-    console.print_table(["protocol", ""], _flatten(result))
-
-
-def _sources(columns: list[dict[str, Any]]) -> dict[str, Any]:
-    return {f"{column['name']} from {column['start']:g}": column["source"] for column in columns}
+        where = f"{page} shows" if page else "--out PAGE.html shows, and --json prints,"
+        console.say(f"protocol: {where} what was compared, how, and with which versions")
+    else:
+        console.print_table(["protocol", ""], _flatten(result["protocol"]))
 
 
 def _figure(value: float | None, spread: float | None = None) -> str:

@@ -29,7 +29,7 @@ def export(
     ] = None,
     num: Annotated[int, typer.Option("--num", min=1, max=64, help="Videos in the preview.")] = 4,
     length: Annotated[str, typer.Option("--length", metavar="64|3s", help="Of the preview.")] = "64",
-    truncation: Annotated[float, typer.Option("--truncation", help="Of the preview.")] = 1.0,
+    truncation: Annotated[float, typer.Option("--truncation", min=-10, max=10, help="Of the preview.")] = 1.0,
     seed: Seed = 0,
     device: Device = "auto",
     dry_run: DryRun = False,

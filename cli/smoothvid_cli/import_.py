@@ -15,7 +15,11 @@ def import_(
     fps: Annotated[
         float | None,
         typer.Option(
-            "--fps", metavar="N", min=0.01, help="Of the videos it was trained on; by default what it says, else 25."
+            "--fps",
+            metavar="N",
+            min=0.01,
+            max=1000,
+            help="Of the videos it was trained on; by default what it says, else 25.",
         ),
     ] = None,
     labels: Annotated[

@@ -86,6 +86,7 @@ def _describe_dataset(path: Path) -> dict[str, Any]:
         "longest_video": max(lengths, default=0),
         "videos_by_label": dict(sorted(Counter(video.label for video in dataset.videos if video.label).items())),
         "fingerprint": dataset.fingerprint(),
+        **({"notes": list(dataset.notes)} if dataset.notes else {}),
     }
 
 

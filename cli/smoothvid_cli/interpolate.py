@@ -36,7 +36,8 @@ def interpolate(
         typer.Option("--keys", metavar="1@0s,2@5s,7@300", help="Which seed is shown when, in seconds or frames."),
     ] = None,
     frames_per_step: Annotated[
-        float | None, typer.Option("--frames-per-step", min=1, help="Frames from one of the --seeds to the next. [48]")
+        float | None,
+        typer.Option("--frames-per-step", min=1, max=1e9, help="Frames from one of the --seeds to the next. [48]"),
     ] = None,
     loop: Annotated[
         str | None,

@@ -5,9 +5,11 @@ Command modules are imported when they are asked for, and they import torch only
 """
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +18,7 @@ from typer.core import TyperGroup
 from smoothvid import __version__
 from smoothvid.errors import SmoothvidError
 from smoothvid_cli import console
+from smoothvid_cli.words import Command
 
 # command -> the module here that holds it; the function has the name of the module
 COMMANDS = {
@@ -44,7 +47,7 @@ class LazyCommands(Mapping[str, Any]):
         module = COMMANDS[ALIASES.get(name, name)]
         function = getattr(importlib.import_module(f"smoothvid_cli.{module}"), module)
         single = typer.Typer(add_completion=False, rich_markup_mode="markdown", context_settings=CONTEXT)
-        single.command(name, hidden=name in ALIASES)(function)
+        single.command(name, cls=Command, hidden=name in ALIASES)(function)
         return typer.main.get_command(single)
 
     def __iter__(self) -> Iterator[str]:
@@ -95,6 +98,8 @@ def smoothvid(
 
 def run() -> None:
     """Run the command line; every failure ends as one line on stderr, with a traceback only under `--debug`."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
     try:
         app()
     except SystemExit as error:
@@ -107,6 +112,9 @@ def run() -> None:
         if isinstance(error, SmoothvidError):
             console.print_error(str(error))
             sys.exit(error.exit_code)
+        if isinstance(error, OSError) and error.filename is not None:  # the disk, the network, or who may do what
+            console.print_error(f"{os.fsdecode(error.filename)}: {error.strerror}")
+            sys.exit(1)
         console.print_error(f"unexpected: {type(error).__name__}: {error}; run again with --debug to see where")
         sys.exit(1)
 

@@ -32,10 +32,14 @@ Sets = Annotated[
 ]
 Kimg = Annotated[
     float | None,
-    typer.Option("--kimg", metavar="N", min=0.0, help="Length, in thousands of real frames shown."),
+    typer.Option("--kimg", metavar="N", min=0.0, max=1e9, help="Length, in thousands of real frames shown."),
 ]
-Batch = Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="Videos in a training step.")]
-Fps = Annotated[float | None, typer.Option("--fps", metavar="N", min=0.01, help="Frames per second of the result.")]
+Batch = Annotated[
+    int | None, typer.Option("--batch", metavar="N", min=1, max=100_000, help="Videos in a training step.")
+]
+Fps = Annotated[
+    float | None, typer.Option("--fps", metavar="N", min=0.01, max=1000, help="Frames per second of the result.")
+]
 
 # How it works.
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same result.")]

@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -36,9 +35,11 @@ Pipe = Annotated[
 Start = Annotated[
     float, typer.Option("--start", metavar="T", help="Time of the first frame, in frames of the dataset.")
 ]
-Slowmo = Annotated[float, typer.Option("--slowmo", min=0.001, help="2 is half as fast as the dataset, 0.5 twice.")]
+Slowmo = Annotated[
+    float, typer.Option("--slowmo", min=0.001, max=1e6, help="2 is half as fast as the dataset, 0.5 twice.")
+]
 Truncation = Annotated[
-    float, typer.Option("--truncation", help="1 for full variety, 0.8 for safer, 0 for mean content.")
+    float, typer.Option("--truncation", min=-10, max=10, help="1 for full variety, 0.8 for safer, 0 for mean content.")
 ]
 Label = Annotated[
     str | None, typer.Option("--label", help="Which of the model's labels; by default each seed draws one.")
@@ -85,6 +86,7 @@ def write_videos(videos: Videos, *, pipe: str, force: bool, dry_run: bool, as_js
     """
     from smoothvid import processes
     from smoothvid.errors import ConfigError
+    from smoothvid.sampling.sinks import rate_note
 
     to_pipe, num_frames, single = videos[0].out == "-", videos[0].num_frames, len(videos) == 1
     if to_pipe and as_json:
@@ -99,6 +101,8 @@ def write_videos(videos: Videos, *, pipe: str, force: bool, dry_run: bool, as_js
     with nullcontext() if single else processes.joined():
         mine = processes.share(range(len(videos)))
         todo = _find_work(videos, mine, force, resume, gather)
+        if note := rate_note(videos[0].out, videos[0].fps):
+            console.say(f"note: {note}")
         if dry_run:
             return _print_results(videos, {n: num_frames for share in gather(todo) for n in share}, as_json)
         made: dict[int, int | None] = dict.fromkeys(set(mine) - set(todo), num_frames)
@@ -135,8 +139,8 @@ def _find_work(videos: Videos, numbers: Sequence[int], force: bool, resume: bool
         for number in numbers:
             out = videos[number].out
             if out != "-":
-                check_output(out, force=force or resume)
-            if not (resume and Path(out).exists()):
+                check_output(out, videos[number].fps, force=force or resume)
+            if not (resume and os.path.exists(out)):
                 todo.append(number)
     except ConfigError as error:
         problem = error

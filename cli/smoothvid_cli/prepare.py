@@ -1,6 +1,8 @@
 """`smoothvid prepare`: videos into a dataset."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +12,7 @@ from smoothvid_cli import console
 from smoothvid_cli.options import Debug, DryRun, Force, Json, Quiet, Seed
 
 if TYPE_CHECKING:
-    from smoothvid.data.prepare import PrepareReport, Progress
+    from smoothvid.data.prepare import PrepareReport, PrepareRow, Progress
 
 LONGEST_TABLE = 1000  # sources
 
@@ -20,8 +22,9 @@ def prepare(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Video files (mp4, mov, mkv, webm, avi, gif), folders of them, folders of frames, "
-            "or synthetic:drive, synthetic:sky, synthetic:shapes.",
+            help="Video files (mp4, m4v, mov, 3gp, mkv, webm, avi, gif, ts, mts, m2ts, wmv, flv, mpg, mpeg, vob, ogv, "
+            "mxf), folders of them, folders or .zip archives of frames, or synthetic:drive, synthetic:sky, "
+            "synthetic:shapes.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DATASET", help="The dataset folder to make.")],
@@ -54,8 +57,9 @@ def prepare(
 ) -> None:
     """Make a dataset out of videos, and say what was used and what was skipped, and why.
 
-    Sub-folders of a SOURCE folder become labels when two or more hold videos. An interrupted run goes on when the same
-    command is given again. Under `torchrun` several processes share the work.
+    Sub-folders of a SOURCE folder become labels when two or more hold videos; labels in a StyleGAN dataset.json go
+    first. An interrupted run goes on when the same command is given again. Under `torchrun` several processes share
+    the work.
 
     Example: `smoothvid prepare clips/ --out sky --resolution 64`
     """
@@ -109,6 +113,25 @@ def _progress_bar(stack: ExitStack, shares: int) -> "Progress":
     return on_progress
 
 
+def _summed_up(rows: "list[PrepareRow]") -> "Iterator[PrepareRow]":
+    """The rows, those of one synthetic world that came out alike in one: synthetic:drive seeds 0 to 63."""
+    from dataclasses import replace
+
+    def alike(row: "PrepareRow") -> tuple[object, ...]:
+        world, word, _ = row.source.partition(" seed ")
+        is_world = world.startswith("synthetic:") and word
+        return (world, row.status, row.fps, row.reason) if is_world else (id(row),)
+
+    for (world, *_), group in groupby(rows, key=alike):
+        first, *others = group
+        if not others:
+            yield first
+            continue
+        seeds = [row.source.rpartition(" ")[2] for row in (first, others[-1])]
+        videos, frames = (sum(getattr(row, what) for row in (first, *others)) for what in ("videos", "frames"))
+        yield replace(first, source=f"{world} seeds {seeds[0]} to {seeds[1]}", videos=videos, frames=frames)
+
+
 def print_report(report: "PrepareReport", as_json: bool, dry_run: bool) -> None:
     """Print what became of the sources."""
     from dataclasses import asdict
@@ -127,13 +150,13 @@ def print_report(report: "PrepareReport", as_json: bool, dry_run: bool) -> None:
     if as_json:
         console.print_json({**summary, "sources": [asdict(row) for row in report.rows]})
         return
+    listed = [row for row in report.rows if len(report.rows) <= LONGEST_TABLE or row.status == "skipped"]
+    if len(listed) < len(report.rows):
+        console.say(f"of {len(report.rows)} sources only those that are skipped are listed; --json lists all")
     rows = [
         (row.source, row.status, row.videos or None, row.frames or None, round(row.fps, 3) or None, row.reason)
-        for row in report.rows
-        if len(report.rows) <= LONGEST_TABLE or row.status == "skipped"
+        for row in _summed_up(listed)
     ]
-    if len(rows) < len(report.rows):
-        console.say(f"of {len(report.rows)} sources only those that are skipped are listed; --json lists all")
     console.print_table(["source", "status", "videos", "frames", "fps", "remarks"], rows)
     for warning in report.warnings:
         console.say(f"warning: {warning}")

@@ -53,7 +53,9 @@ TensorBoard = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", metavar="N", min=0, help="Processes that read ahead; by default none on a CPU."),
+    typer.Option(
+        "--workers", metavar="N", min=0, max=1024, help="Processes that read ahead; by default none on a CPU."
+    ),
 ]
 
 

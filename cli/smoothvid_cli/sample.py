@@ -35,7 +35,9 @@ def sample(
     length: Annotated[
         str, typer.Option("--length", metavar="128|5s|inf", help="Frames, seconds, or without end.")
     ] = "128",
-    num: Annotated[int, typer.Option("--num", min=1, help="Videos to make; names get the seed as a number.")] = 1,
+    num: Annotated[
+        int, typer.Option("--num", min=1, max=1_000_000, help="Videos to make; names get the seed as a number.")
+    ] = 1,
     seed: Seed = 0,
     label: Label = None,
     truncation: Truncation = 1.0,

@@ -110,7 +110,7 @@ def _videos(settings: BenchSettings) -> Iterator[tuple[list[str], Path]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if settings.videos:
-            found, _ = find_sources(settings.videos, PrepareSettings())
+            found = find_sources(settings.videos, PrepareSettings()).sources
             paths = [source.path for source in found if source.kind == "video"]
             if not paths:
                 raise DataError(f"there are no video files in {', '.join(settings.videos)}")

@@ -10,12 +10,13 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from smoothvid.data.frame_store import FolderFrames
+from smoothvid.data.frame_store import FolderFrames, ZipFrames
 from smoothvid.data.images import IMAGE_ERRORS, IMAGE_FORMATS, as_shown
 from smoothvid.data.prepare_settings import PrepareSettings
 from smoothvid.data.resize import square_pixels
@@ -24,6 +25,7 @@ from smoothvid.data.sources import Source
 from smoothvid.data.supervisor import tell_parent
 from smoothvid.data.video_io import MAX_PIXELS, VideoInfo, probe_video, read_video
 from smoothvid.errors import DataError
+from smoothvid.files import why_no_file
 
 OUTCOME_NAME = "outcome.json"
 MAX_VIDEO_FRAMES = 16_384  # of one video in a dataset; longer scenes become several videos
@@ -92,8 +94,10 @@ def convert(source: Source, settings: PrepareSettings, part: Path) -> Outcome:
 def inspect(source: Source, settings: PrepareSettings) -> Outcome:
     """What convert would most likely say, from the container alone."""
     try:
+        if source.problem:
+            raise DataError(source.problem)
         if source.kind != "video":
-            count = settings.num_frames if source.kind == "synthetic" else len(_folder_files(source))
+            count = settings.num_frames if source.kind == "synthetic" else _count_frames(source)
             times, fps = np.arange(count) / FRAME_FOLDER_FPS, settings.fps or FRAME_FOLDER_FPS
         else:
             info = probe_video(source.path)
@@ -131,6 +135,8 @@ def _fill(archive: zipfile.ZipFile, source: Source, settings: PrepareSettings) -
     label = source.label
     fps = settings.fps or FRAME_FOLDER_FPS
     try:
+        if source.problem:
+            raise DataError(source.problem)
         if source.kind == "video":
             info = probe_video(source.path)
             _check_size(info.width, info.height, settings)
@@ -211,17 +217,40 @@ def _video_frames(
         yield start, copies_at(start), frame
 
 
+@lru_cache(maxsize=4)
+def _archive(path: str) -> ZipFrames:
+    """An archive of frames; a worker reads the index of one once for all its videos."""
+    return ZipFrames(Path(path))
+
+
+def _count_frames(source: Source) -> int:
+    return _archive(source.path).videos()[source.inside] if Path(source.path).is_file() else len(_folder_files(source))
+
+
 def _folder_files(source: Source) -> list[str]:
     return FolderFrames(Path(source.path)).index.get(".", [])
+
+
+def _frame_files(source: Source) -> Iterator[tuple[str, Path | io.BytesIO]]:
+    """What to call each frame of a folder or an archive, and what to open."""
+    if Path(source.path).is_file():
+        for number in range(_count_frames(source)):
+            yield str(number), io.BytesIO(_archive(source.path).read(source.inside, number))
+        return
+    for name in _folder_files(source):
+        file = Path(source.path) / name
+        if problem := why_no_file(file):
+            raise DataError(f"its frame {name} {problem}")
+        yield name, file
 
 
 def _folder_frames(
     source: Source, settings: PrepareSettings, fps: float, notes: list[str]
 ) -> Iterator[tuple[float, int, np.ndarray]]:
     shape: tuple[int, ...] = ()
-    for number, name in enumerate(_folder_files(source)):
+    for number, (name, file) in enumerate(_frame_files(source)):
         try:
-            with Image.open(Path(source.path) / name, formats=IMAGE_FORMATS) as image:
+            with Image.open(file, formats=IMAGE_FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(f"its frame {name} is too large")
                 _check_size(*image.size, settings)

@@ -14,12 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from smoothvid.data.frame_store import FolderFrames, FrameStore, ZipFrames
 from smoothvid.data.images import IMAGE_ERRORS, IMAGE_FORMATS, as_shown
+from smoothvid.data.stylegan_labels import read_labels
 from smoothvid.errors import DataError
 
 INDEX_NAME = "dataset.json"
@@ -53,11 +55,13 @@ class VideoDataset:
         videos: list[VideoRecord],
         stores: dict[str, FrameStore],
         shard_digests: dict[str, str] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.path = path
         self.resolution = resolution
         self.fps = fps
         self.videos = videos
+        self.notes = notes  # what its owner should know
         self.label_names = sorted({video.label for video in videos if video.label is not None})
         self._stores = stores
         self._shard_digests = shard_digests
@@ -138,30 +142,36 @@ def open_dataset(path: str | Path) -> VideoDataset:
 
     Args:
         path: a folder with dataset.json; or a .zip or folder in which every folder of JPEG or PNG files is a video
-            (labels are the names of the outermost folders when videos lie two levels deep; 25 fps is assumed).
+            (labels are those in StyleGAN's dataset.json, or else the names of the outermost folders when videos lie two
+            levels deep; 25 fps is assumed).
 
     Raises:
         DataError: nothing usable is there, or the index and the files do not fit together.
     """
     path = Path(path)
-    if (path / INDEX_NAME).is_file() and _is_prepared(path / INDEX_NAME):
+    if is_prepared(path):
         return _open_prepared(path)
     if path.is_dir():
         return _open_foreign(path, FolderFrames(path))
-    if path.is_file():
+    if path.is_file() and (path.suffix.lower() == ".zip" or is_zipfile(path)):
         return _open_foreign(path, ZipFrames(path))
+    if path.exists():
+        raise DataError(
+            f"{path} is no dataset: that is a folder, or an archive of frames. Make one of videos with: "
+            "smoothvid prepare VIDEOS --out DATASET"
+        )
     raise DataError(f"There is no dataset at {path}. Make one with: smoothvid prepare VIDEOS --out {path}")
 
 
-def _is_prepared(index: Path) -> bool:
-    """Whether a dataset.json is ours (StyleGAN-V puts one with other contents beside its frames)."""
-    content = _load_json(index)
+def is_prepared(path: Path) -> bool:
+    """Whether a folder's dataset.json is ours (StyleGAN-V puts one with other contents beside its frames)."""
+    content = _load_json(path / INDEX_NAME) if (path / INDEX_NAME).is_file() else None
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
 def _load_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8-sig"))  # some editors put a byte-order mark before it
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}). Make the dataset again.") from error
 
@@ -207,10 +217,17 @@ def _open_prepared(path: Path) -> VideoDataset:
 def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
     counts = store.videos()
     if not counts:
-        raise DataError(f"{path} holds no dataset.json and no folders of frames.")
+        raise DataError(
+            f"{path} holds no dataset.json and no folders of frames. Make a dataset of videos with: "
+            "smoothvid prepare VIDEOS --out DATASET"
+        )
     labels: dict[str, str | None] = {n: PurePosixPath(n).parts[0] for n in counts if len(PurePosixPath(n).parts) > 1}
     if len(labels) < len(counts) or len(set(labels.values())) < 2:
         labels = {}
+    index = store.read_other(INDEX_NAME)
+    told, note = read_labels(index) if index is not None else ({}, "")
+    if told.keys() & counts.keys():
+        labels = {name: told.get(name) for name in counts}
     videos = [
         VideoRecord(name, path.name, count, labels.get(name), f"{path.name}/{name}", 0.0, count / UNKNOWN_FPS)
         for name, count in counts.items()
@@ -221,7 +238,8 @@ def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
         raise DataError(f"{path} holds frames of {width}x{height}, not square; `smoothvid prepare` makes folders so.")
     if width > MAX_RESOLUTION:
         raise DataError(f"{path} holds frames of {width}x{height}; at most {MAX_RESOLUTION}x{MAX_RESOLUTION} are read.")
-    return VideoDataset(path, width, UNKNOWN_FPS, videos, {path.name: store})
+    notes = (f"{INDEX_NAME} {note}",) if note else ()
+    return VideoDataset(path, width, UNKNOWN_FPS, videos, {path.name: store}, notes=notes)
 
 
 def _image_size(data: bytes, where: str) -> tuple[int, int]:

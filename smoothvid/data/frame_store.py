@@ -35,6 +35,9 @@ class FrameStore(Protocol):
     def read(self, video: str, frame: int) -> bytes:
         """The file of one frame, as it is stored."""
 
+    def read_other(self, name: str) -> bytes | None:
+        """A small file beside the folders of frames; None if there is none."""
+
     def contents(self) -> bytes:
         """Bytes that change when any frame's name, size or (where known) content changes."""
 
@@ -69,6 +72,34 @@ class ZipFrames:
         where = f"frame {frame} of video '{video}' in {self.path}"
         try:
             offset, packed, size, crc, deflated = self.index[video][frame].item()
+        except OSError as error:
+            raise DataError(f"{where} cannot be read ({error.strerror or error}).") from error
+        return self._contents(where, offset, packed, size, crc, deflated)
+
+    def read_other(self, name: str) -> bytes | None:
+        where = f"{name} in {self.path}"
+        try:
+            directory, _, shift = _central_directory(self._open().number)
+            place = _place_of(name.encode(), directory)
+            if place is None:
+                return None
+            entry = {key: int(values[0]) for key, values in _fields(directory, [place]).items()}
+        except (OSError, ValueError, struct.error) as error:
+            raise DataError(f"{where} cannot be read ({error}).") from error
+        packed, size, method = entry["packed"], entry["size"], entry["method"]
+        if (
+            not 0 <= min(packed, size) <= max(packed, size) <= MAX_FRAME_BYTES
+            or entry["flags"] & 1
+            or method not in (0, 8)
+        ):
+            raise DataError(
+                f"{where} is refused: it is encrypted, larger than {MAX_FRAME_BYTES >> 20} MiB, or damaged."
+            )
+        return self._contents(where, entry["offset"] + shift, packed, size, entry["crc"], method != 0)
+
+    def _contents(self, where: str, offset: int, packed: int, size: int, crc: int, deflated: bool) -> bytes:
+        """The unpacked contents of an entry."""
+        try:
             file = self._open()
             header = os.pread(file.number, _LOCAL_HEADER_BYTES, offset).ljust(_LOCAL_HEADER_BYTES, b"\0")
             name_bytes, extra_bytes = struct.unpack_from("<HH", header, 26)
@@ -135,14 +166,10 @@ class FolderFrames:
         return {name: len(files) for name, files in self.index.items()}
 
     def read(self, video: str, frame: int) -> bytes:
-        file = self.path / video / self.index[video][frame]
-        try:
-            about = file.stat()
-            if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_FRAME_BYTES:  # a pipe would never end
-                raise DataError(f"{file} is no file, or larger than {MAX_FRAME_BYTES >> 20} MiB: no video frame.")
-            return file.read_bytes()
-        except OSError as error:
-            raise DataError(f"{file} cannot be read ({error.strerror}).") from error
+        return read_small_file(self.path / video / self.index[video][frame])
+
+    def read_other(self, name: str) -> bytes | None:
+        return read_small_file(self.path / name) if (self.path / name).is_file() else None
 
     def contents(self) -> bytes:
         return "\0".join(
@@ -150,6 +177,17 @@ class FolderFrames:
             for name, files in self.index.items()
             for file in files
         ).encode()
+
+
+def read_small_file(path: Path) -> bytes:
+    """The contents of a file. Raises DataError if it cannot be read, is no file, or is too large to be a frame."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_FRAME_BYTES:  # a pipe would never end
+            raise DataError(f"{path} is no file, or larger than {MAX_FRAME_BYTES >> 20} MiB: too large for a frame.")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
@@ -245,6 +283,22 @@ def _image_entries(directory: bytes) -> tuple[list[str], dict[str, np.ndarray]]:
         if _is_image(text.rpartition("/")[2]):
             names.append(text)
             places.append(place)
+    return names, _fields(directory, places)
+
+
+def _place_of(name: bytes, directory: bytes) -> int | None:
+    """Where the entry of this name begins."""
+    found = directory.find(name)
+    while found >= 0:
+        place = found - _ENTRY.itemsize
+        if directory[place : place + 4] == b"PK\x01\x02" and _ENTRY_START.unpack_from(directory, place)[1] == len(name):
+            return place
+        found = directory.find(name, found + 1)
+    return None
+
+
+def _fields(directory: bytes, places: list[int]) -> dict[str, np.ndarray]:
+    """The fixed fields of the entries at these places, by name: int64 [entries]."""
     table = np.frombuffer(b"".join(directory[place : place + _ENTRY.itemsize] for place in places), _ENTRY)
     fields = {key: table[key].astype(np.int64) for key in table.dtype.names or ()}
     large = (fields["size"] == _IN_ZIP64) | (fields["packed"] == _IN_ZIP64) | (fields["offset"] == _IN_ZIP64)
@@ -254,7 +308,7 @@ def _image_entries(directory: bytes) -> tuple[list[str], dict[str, np.ndarray]]:
         for key in ("size", "packed", "offset"):
             if fields[key][number] == _IN_ZIP64:
                 fields[key][number] = next(values, -1)
-    return names, fields
+    return fields
 
 
 def _entries(directory: bytes, place: int = 0) -> Iterator[tuple[int, bytes, bytes]]:

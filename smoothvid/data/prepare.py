@@ -14,6 +14,8 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -26,7 +28,7 @@ from smoothvid.data.dataset import INDEX_NAME
 from smoothvid.data.prepare_report import NothingUsable, PrepareReport, PrepareRow, report_of
 from smoothvid.data.prepare_settings import PrepareSettings
 from smoothvid.data.shards import Piece, plan_shards, videos_of, write_index, write_shard
-from smoothvid.data.sources import Source, find_sources
+from smoothvid.data.sources import Found, Source, find_sources
 from smoothvid.data.supervisor import JobFailed, JobNote, run_jobs
 from smoothvid.errors import DataError
 from smoothvid.files import flush
@@ -34,6 +36,7 @@ from smoothvid.files import flush
 __all__ = ["NothingUsable", "PrepareReport", "PrepareRow", "PrepareSettings", "prepare"]
 
 Progress = Callable[[int, int, str], None]
+_OURS = re.compile(r"dataset\.json|frames-\d+\.zip|\.DS_Store|Thumbs\.db")  # may go when a dataset is replaced
 _NOT_IN_KEY = ("workers", "timeout", "num_videos", "seed")  # settings that do not change how one source is converted
 
 
@@ -65,27 +68,27 @@ def prepare(
 
     Raises:
         NothingUsable: no source can be used; the exception holds the report.
-        DataError: a path does not exist, or `out` is taken.
+        DataError: a path does not exist, or `out` is taken or holds more than a dataset.
     """
     out = Path(out).absolute()
     partial = out.with_name(f".{out.name}.partial")
     tell = on_progress or (lambda done, total, message: None)
     with processes.joined(), contextlib.ExitStack() as held:
 
-        def begin() -> tuple[list[Source], int, list[Path]]:
-            found, ignored = find_sources(sources, settings)
-            if not found:
-                raise DataError(f"There are no videos in {', '.join(map(str, sources))}.")
+        def begin() -> tuple[Found, list[Path]]:
+            looked_up = find_sources(sources, settings)
             if not dry_run:
                 _check_out(out, force)
                 held.enter_context(_workplace(partial))
-            return found, ignored, [partial / "parts" / f"{part_key(source, settings)}.zip" for source in found]
+            names = [f"{part_key(source, settings)}.zip" for source in looked_up.sources]
+            return looked_up, [partial / "parts" / name for name in names]
 
-        found, ignored, parts = processes.by_first(begin)
+        looked_up, parts = processes.by_first(begin)
+        found = looked_up.sources
         mine = processes.share(list(zip(found, parts, strict=True)))
         with contextlib.nullcontext() if dry_run else _write_errors_told(partial):
             outcomes = processes.unshare(_look(mine, settings, tell) if dry_run else _convert(mine, settings, tell))
-            report = report_of(out, found, outcomes, ignored, settings)
+            report = report_of(out, looked_up, outcomes, settings)
             if not report.used:
                 processes.by_first(lambda: _give_up(report, None if dry_run else partial))
             if dry_run:
@@ -208,6 +211,12 @@ def _check_out(out: Path, force: bool) -> None:
         raise DataError(f"{out} exists and is no dataset; it is left alone. Give another --out.")
     if is_dataset and not force:
         raise DataError(f"{out} exists already. Use --force to replace it, or give another --out.")
+    others = sorted(name for name in os.listdir(out) if not _OURS.fullmatch(name))
+    if others:
+        raise DataError(
+            f"{out} holds more than a dataset (for example {others[0]}), so --force does not replace it. "
+            "Give another --out."
+        )
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Literal
 
 from smoothvid.data.convert import Outcome
 from smoothvid.data.prepare_settings import PrepareSettings
-from smoothvid.data.sources import Source
+from smoothvid.data.sources import Found, Source
 from smoothvid.data.supervisor import JobFailed
 from smoothvid.errors import DataError
 
@@ -57,25 +57,23 @@ class NothingUsable(DataError):
     """None of the sources can be used; `report` says why, source by source."""
 
     def __init__(self, report: PrepareReport) -> None:
-        first = report.rows[0]
-        super().__init__(
-            f"None of the {len(report.rows)} sources can be used; no dataset was made. "
-            f"The first: {first.source}: {first.reason}."
-        )
+        first, count = report.rows[0], len(report.rows)
+        others = f"; nor can the {count - 1} other sources" if count > 1 else ""
+        super().__init__(f"No dataset was made. {first.source} cannot be used ({first.reason}){others}.")
         self.report = report
 
 
 def report_of(
-    out: Path, found: list[Source], outcomes: Sequence[Outcome | JobFailed], ignored: int, settings: PrepareSettings
+    out: Path, found: Found, outcomes: Sequence[Outcome | JobFailed], settings: PrepareSettings
 ) -> PrepareReport:
     """The report of a dataset at `out`, made of these sources, which came to these outcomes."""
-    rows = [_row(source, outcome) for source, outcome in zip(found, outcomes, strict=True)]
+    rows = [_row(source, outcome) for source, outcome in zip(found.sources, outcomes, strict=True)]
     frames_at: Counter[float] = Counter()
     for row in rows:
         if row.frames:
             frames_at[round(row.fps, 2)] += row.frames
     fps = settings.fps or (frames_at.most_common(1)[0][0] if frames_at else 0.0)
-    warnings = []
+    warnings = list(found.warnings)
     if frames_at and max(frames_at) > 1.05 * min(frames_at):
         warnings.append(
             f"The sources have rates from {min(frames_at):g} to {max(frames_at):g} frames per second; the dataset "
@@ -84,7 +82,7 @@ def report_of(
     static = sum("static" in row.reason for row in rows if row.frames)
     if static:
         warnings.append(f"{static} of the used sources do not move at all.")
-    return PrepareReport(out, rows, ignored, settings.resolution, float(fps), warnings)
+    return PrepareReport(out, rows, found.ignored, settings.resolution, float(fps), warnings)
 
 
 def _row(source: Source, outcome: Outcome | JobFailed) -> PrepareRow:

@@ -6,6 +6,9 @@ from typing import Literal
 
 from smoothvid.errors import ConfigError
 
+_LONGEST_TIMEOUT = 31_536_000  # a year; clocks cannot count to the end of any number
+_MOST_DRAWN = 1_000_000  # synthetic videos, and frames of each
+
 
 def available_cores() -> int:
     """Processor cores this process may use."""
@@ -53,10 +56,10 @@ class PrepareSettings:
             "format": (self.format in ("jpeg", "png"), "jpeg or png"),
             "quality": (1 <= self.quality <= 100, "between 1 and 100"),
             "max_frames": (self.max_frames >= self.min_frames, f"at least min_frames, {self.min_frames}"),
-            "timeout": (self.timeout > 0, "above 0"),
+            "timeout": (0 < self.timeout <= _LONGEST_TIMEOUT, f"above 0 and at most {_LONGEST_TIMEOUT:,} seconds"),
             "workers": (self.workers >= 1, "at least 1"),
-            "num_videos": (self.num_videos >= 1, "at least 1"),
-            "num_frames": (self.num_frames >= 1, "at least 1"),
+            "num_videos": (1 <= self.num_videos <= _MOST_DRAWN, f"between 1 and {_MOST_DRAWN:,}"),
+            "num_frames": (1 <= self.num_frames <= _MOST_DRAWN, f"between 1 and {_MOST_DRAWN:,}"),
         }
         for name, (good, expected) in checks.items():
             if not good:

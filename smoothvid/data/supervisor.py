@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import time
 import types
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+SHORT_TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # where TMPDIR is too long
+LONGEST_TEMPORARY_FOLDER = 70  # bytes; multiprocessing adds up to 31
 MEMORY_LIMIT = 4 << 30  # bytes of address space per worker: enough to decode 8K video
 
 
@@ -47,7 +50,7 @@ class _Worker:
         context = multiprocessing.get_context("forkserver")  # forks that inherit neither threads nor open files
         self.connection, child = context.Pipe()
         self.process = context.Process(target=_work, args=(child, function, memory), daemon=True)
-        with _main_hidden():
+        with _main_hidden(), _short_temporary_folder():
             self.process.start()
         child.close()
         self.job = -1
@@ -134,6 +137,23 @@ def _main_hidden() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Let multiprocessing, which asks when it starts its first process, have a folder whose name is short enough.
+
+    It puts a socket into it, and the path of a socket has at most 107 bytes.
+    """
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY_FOLDER:
+        tempfile.tempdir = next(
+            (path for path in SHORT_TEMPORARY_FOLDERS if os.access(path, os.W_OK | os.X_OK)), before
+        )
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _work(connection: Connection, function: Callable[..., Any], memory: int) -> None:

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from smoothvid.data.resample import resample
 from smoothvid.errors import DataError
+from smoothvid.files import why_no_file
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".gif", ".ts", ".mts", ".m2ts", ".wmv", ".flv"}
@@ -113,8 +114,11 @@ def frame_rate(times: np.ndarray) -> tuple[float, bool]:
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    if problem := why_no_file(path):
+        raise DataError(problem)
     try:
-        container = av.open(str(Path(path).absolute()), options=_OPEN_OPTIONS)
+        # With its protocol named, no part of a file's name can be taken for another one.
+        container = av.open(f"file:{Path(path).absolute()}", options=_OPEN_OPTIONS)
     except Exception as error:  # see read_video
         raise DataError(f"cannot be opened as a video ({_reason(error)})") from error
     with container:

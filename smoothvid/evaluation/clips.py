@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from smoothvid import processes
 from smoothvid.batch import to_uint8
 from smoothvid.data.resize import to_square
+from smoothvid.data.sources import folders_below
 from smoothvid.data.video_io import VIDEO_SUFFIXES, probe_video, read_video
 from smoothvid.errors import DataError
 
@@ -114,7 +115,7 @@ class DatasetClips:
 
 
 class FileClips:
-    """Clips of video files: the first of each file, then the second of each, and so on.
+    """Clips of video files: the first of each file, then the second of each, and so on. Still pictures give none.
 
     Frames are taken at the given rate by their time stamps, cut to the central square and resized.
     """
@@ -123,6 +124,7 @@ class FileClips:
         self.folder, self.resolution, self.fps = folder, resolution, fps
         self.files = video_files(folder)
         self.lengths = [_frames_at(path, fps) for path in self.files]
+        self.stills = sum(length < 2 for length in self.lengths)
 
     def spanning(self, num_frames: int) -> Clips:
         counts = [length // num_frames for length in self.lengths]
@@ -136,7 +138,7 @@ class FileClips:
         return Clips(len(windows), read, self.resolution)
 
     def facts(self) -> dict[str, Any]:
-        return {"path": str(self.folder), "files": len(self.files), "fps": self.fps}
+        return {"path": str(self.folder), "files": len(self.files), "stills": self.stills, "fps": self.fps}
 
     def _read(self, file: int, wanted: Frames) -> NDArray[np.uint8]:
         """uint8 [T, 3, R, R] of rising frame numbers, each the frame that is nearest in time."""
@@ -213,14 +215,17 @@ def _frames_at(path: Path, fps: float) -> int:
         times = probe_video(path).times
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-    return int((times[-1] - times[0] + step) * fps + 0.5) if len(times) else 0
+    if len(times) < 2:  # a still picture lasts for no time
+        return len(times)
+    step = float(np.median(np.diff(times)))
+    return int((times[-1] - times[0] + step) * fps + 0.5)
 
 
-def video_files(folder: Path) -> list[Path]:
-    """The video files of a folder, by name. Raises DataError if there are none."""
-    shown = (path for path in folder.iterdir() if not path.name.startswith("."))  # not macOS's ._x.mp4
-    files = sorted(path for path in shown if path.suffix.lower() in VIDEO_SUFFIXES)
+def video_files(path: Path) -> list[Path]:
+    """The video files in a folder and in the folders below it, or a single file. Raises DataError if there are none."""
+    if not path.is_dir():
+        return [path]
+    files = [path / folder.inside / name for folder in folders_below(path) for name in folder.videos]
     if not files:
-        raise DataError(f"{folder} holds no video files ({', '.join(sorted(VIDEO_SUFFIXES))})")
+        raise DataError(f"{path} holds no video files ({', '.join(sorted(VIDEO_SUFFIXES))})")
     return files

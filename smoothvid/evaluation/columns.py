@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+from smoothvid.data.sources import folders_below
 from smoothvid.data.video_io import VIDEO_SUFFIXES
 from smoothvid.errors import ConfigError, DataError
 from smoothvid.evaluation.clips import DatasetClips, FileClips, ModelClips, Source
@@ -56,8 +57,8 @@ class Findings:
 
 
 def open_source(path: str | Path, device: str = "auto") -> Videos:
-    """What can be evaluated, from a path: a model, a dataset, or a folder of video files."""
-    from smoothvid.data.dataset import INDEX_NAME, open_dataset
+    """What can be evaluated, from a path: a model, a dataset, a video file, or a folder of them, however deep."""
+    from smoothvid.data.dataset import is_prepared, open_dataset
     from smoothvid.sampling.model import load_model
     from smoothvid.sampling.shipped import shipped_folder
 
@@ -66,11 +67,13 @@ def open_source(path: str | Path, device: str = "auto") -> Videos:
         if shipped_folder(path) is not None:
             return load_model(path, device)
         raise DataError(f"{path} does not exist; give a run, a checkpoint, a folder of videos, or a dataset")
-    if path.is_dir() and any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.iterdir()):
-        return path
     is_model = path.suffix == ".safetensors" or (path / "model.safetensors").exists() or (path / "checkpoints").exists()
-    is_dataset = path.suffix == ".zip" or (path / INDEX_NAME).exists()
-    return open_dataset(path) if is_dataset or not is_model else load_model(path, device)
+    if is_model:
+        return load_model(path, device)
+    is_video = path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
+    if is_video or (not is_prepared(path) and any(folder.videos for folder in folders_below(path))):
+        return path
+    return open_dataset(path)
 
 
 def columns_of(name: str, videos: Videos, dataset: "VideoDataset", settings: EvalSettings) -> list[Column]:
@@ -101,10 +104,19 @@ def columns_of(name: str, videos: Videos, dataset: "VideoDataset", settings: Eva
 
 
 def check_settings(columns: list[Column], settings: EvalSettings) -> list[str]:
-    """Notes on settings that do not apply to all columns. Raises ConfigError for one that applies to none."""
+    """Notes on still pictures, and on settings that do not apply to all columns.
+
+    Raises ConfigError for a setting that applies to none.
+    """
     made = list(dict.fromkeys(column.name for column in columns if column.model is None))
+    sources = {column.name: column.source(settings.seed) for column in columns}
+    notes = [
+        f"{source.stills} of the {len(source.files)} files of {name} are still pictures, which give no clip."
+        for name, source in sources.items()
+        if isinstance(source, FileClips) and source.stills
+    ]
     if (settings.start == 0.0 and settings.truncation_psi == 1.0) or not made:
-        return []
+        return notes
     if all(column.model is None for column in columns):
         raise ConfigError("start and truncation change what a model makes; these are videos that are made already")
-    return [f"Start and truncation do not apply to {', '.join(made)}: these videos are made already."]
+    return [*notes, f"Start and truncation do not apply to {', '.join(made)}: these videos are made already."]

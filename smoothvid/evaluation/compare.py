@@ -19,6 +19,7 @@ from smoothvid.evaluation.features import clip_features, difference_features, fr
 from smoothvid.evaluation.frechet import Moments, frechet_distance
 
 MIN_CLIPS = 4
+FEWEST_CLIPS = 16  # below this, figures are mostly chance: between real clips of drive, 4 gave an rfid of 0.3 to 28
 LONG_LAG = 4  # frames; motion is also told over this many
 _SCALE_FLOOR = 1e-2  # of the median squared scale: features that hardly vary must not rule the distance
 _NOTHING = 1e-12

@@ -11,7 +11,7 @@ from smoothvid import processes
 from smoothvid.errors import DataError
 from smoothvid.evaluation.clips import Clips, DatasetClips
 from smoothvid.evaluation.columns import Column, Figures, Findings
-from smoothvid.evaluation.compare import MIN_CLIPS, Comparison, gather
+from smoothvid.evaluation.compare import FEWEST_CLIPS, MIN_CLIPS, Comparison, gather
 from smoothvid.evaluation.features import MIN_CLIP_FRAMES, NETWORK_VERSION
 from smoothvid.evaluation.pretrained import load_networks
 from smoothvid.evaluation.published import measure_published
@@ -149,7 +149,7 @@ def long_clips(lengths: Sequence[int], wanted: int, longest: int) -> tuple[int, 
     Returns:
         (frames, windows in a set): frames at most `longest`, and at least MIN_CLIP_FRAMES.
     """
-    for frames in range(longest, MIN_CLIP_FRAMES - 1, -1):
+    for frames in range(min(longest, max(lengths)), MIN_CLIP_FRAMES - 1, -1):
         windows = sum(length // frames for length in lengths)
         if windows >= 2 * wanted or (windows and frames <= LONG_ENOUGH):
             return frames, max(1, min(wanted, windows // 2))
@@ -180,15 +180,22 @@ def _count_for_distances(
         if clips.count is not None
     }
     reason, few = min(available.items(), key=lambda item: item[1])
-    if few >= count:
-        return count
     if few < MIN_CLIPS:
         raise DataError(f"{reason}. Fewer than {MIN_CLIPS} cannot be compared; give more or longer videos.")
-    if not settings.allow_few:
-        raise DataError(f"{reason}. Give --num-videos {few}, or --allow-few; distances over fewer clips are larger.")
-    note = f"{reason}: {few} clips were compared instead of {count}. Distances over fewer clips are larger."
-    found.notes += [note] * (note not in found.notes)
-    return few
+    notes = []
+    if few < count:
+        notes.append(f"{reason}: {few} clips were compared instead of {count}. Distances over fewer clips are larger.")
+        if not settings.allow_few and few >= FEWEST_CLIPS:
+            raise DataError(
+                f"{reason}. Give --num-videos {few}, or --allow-few; distances over fewer clips are larger."
+            )
+    if min(few, count) < FEWEST_CLIPS:
+        notes.append(f"Distances over fewer than {FEWEST_CLIPS} clips are mostly chance.")
+        if not settings.allow_few:
+            which = reason if few < count else f"--num-videos {count} is too few"
+            raise DataError(f"{which}. {notes[-1]} Give more, or --allow-few to measure all the same.")
+    found.notes += [note for note in notes if note not in found.notes]
+    return min(few, count)
 
 
 def _measure(

@@ -1,6 +1,5 @@
 """What is measured, over which clips."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from smoothvid.evaluation.compare import MIN_CLIPS
 from smoothvid.evaluation.features import MIN_CLIP_FRAMES
 from smoothvid.evaluation.published import PROTOCOLS
 from smoothvid.evaluation.smoothness import DEFAULT_PERIOD
+from smoothvid.sampling.stream import LATEST
 
 GROUPS = ("random", "published", "smoothness")
 SMOOTHNESS = ("reversal", "jitter", "repetition", "sticking", "colour_drift", "kink")
@@ -56,19 +56,19 @@ class EvalSettings:
             raise ValueError(f"there is no metric {unknown[0]!r}; there are {', '.join(known)}")
         if not self.metrics:
             raise ValueError("no metrics: name some, or leave the option out")
-        for name, least in (
-            ("num_videos", MIN_CLIPS),
-            ("clip_frames", MIN_CLIP_FRAMES),
-            ("long_videos", 1),
-            ("long_frames", MIN_CLIP_FRAMES),
-            ("period", 2),
-            ("repeats", 1),
-            ("seed", 0),
+        for name, least, most in (
+            ("num_videos", MIN_CLIPS, 1_000_000),
+            ("clip_frames", MIN_CLIP_FRAMES, 1_000_000),
+            ("long_videos", 1, 1_000_000),
+            ("long_frames", MIN_CLIP_FRAMES, 1_000_000),
+            ("period", 2, 1_000_000),
+            ("start", -LATEST, LATEST),
+            ("truncation_psi", -10, 10),
+            ("repeats", 1, 1000),
+            ("seed", 0, 1_000_000_000),
         ):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; at least {least} is needed")
-        if not (math.isfinite(self.start) and math.isfinite(self.truncation_psi)):
-            raise ValueError("start and truncation_psi must be finite")
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} is {getattr(self, name)}; it needs to be from {least:g} to {most:g}")
 
     @property
     def seeds(self) -> range:

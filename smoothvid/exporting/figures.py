@@ -25,7 +25,7 @@ def read_figures(path: Path, facts: ModelFacts) -> Figures:
         DataError: not a result of `smoothvid eval --json`, or one of another model.
     """
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8-sig"))
         columns, real, protocol = result["columns"], result["references"].get("real", {}), result["protocol"]
         mine = [column for column in columns if _is_of(column["source"], facts)]
         if not mine:

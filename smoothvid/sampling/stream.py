@@ -12,7 +12,7 @@ from smoothvid.errors import ConfigError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LATEST = 1e12
+LATEST = 1e12  # frames; times beyond are no longer fine enough for smooth motion
 
 
 def parse_length(text: str, fps: float) -> int | None:
@@ -51,7 +51,7 @@ def time_chunks(start: float, num_frames: int | None, step: float, chunk: int) -
     Each time is computed from its number, so nothing adds up over a long stream. Raises ConfigError for a start beyond
     ±10^12, where times are no longer fine enough for smooth motion.
     """
-    if not abs(start) <= _LATEST:
+    if not abs(start) <= LATEST:
         raise ConfigError(f"start {start:g} is out of range: use -1e12 to 1e12")
 
     def chunks() -> Iterator["NDArray[np.float64]"]:

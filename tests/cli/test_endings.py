@@ -39,6 +39,8 @@ def end(body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("raise ConfigError('train.batch: must be at least 1')", 2, "error: train.batch: must be at least 1\n"),
         ("{}['x']", 1, "error: unexpected: KeyError: 'x'; run again with --debug to see where\n"),
         ("raise KeyboardInterrupt", 130, "interrupted\n"),
+        ("open('no/a.mp4')", 1, "error: no/a.mp4: No such file or directory\n"),
+        ("print('a' + chr(0xdcff))", 0, ""),  # a file name on Linux may hold bytes that are no text
     ],
 )
 def test_each_ending(body: str, code: int, stderr: str) -> None:

@@ -94,3 +94,10 @@ def test_the_reference_page_shows_every_option(command: str) -> None:
     section = docs.page().split(f"\n## smoothvid {command}\n")[1].split("\n## ")[0]
     flags = set(re.findall(r"--[a-z][a-z-]*[a-z]", invoke(command, "--help").stdout))
     assert flags - {"--help"} == set(re.findall(r"--[a-z][a-z-]*[a-z]", section))
+
+
+def test_the_help_of_prepare_names_every_kind_of_video() -> None:
+    from smoothvid.data.video_io import VIDEO_SUFFIXES
+
+    words = re.findall(r"\w+", invoke("prepare", "--help").stdout)
+    assert {suffix[1:] for suffix in VIDEO_SUFFIXES} <= set(words)

@@ -182,19 +182,20 @@ def test_what_is_skipped_and_why(make_clip: MakeClip, tmp_path: Path) -> None:
     (tmp_path / "in" / "folder.mp4").mkdir()
     report = prepare([tmp_path / "in"], tmp_path / "set", settings())
     assert reasons(report) == {
-        "in/empty.mp4": "cannot be opened as a video (Invalid data found when processing input)",
+        "in/empty.mp4": "is empty (0 bytes)",
+        "in/folder.mp4": "is an empty folder, not a file",
         "in/good ünï 雲 & (1).MP4": "",
         "in/short.mp4": "too short (3 frames; at least 4 needed)",
         "in/tiny.mp4": "too small (8x6; the short side is less than half of 16; --upscale takes it all the same)",
     }
-    assert (report.used, report.skipped, report.ignored) == (1, 3, 1)
+    assert (report.used, report.skipped, report.ignored) == (1, 4, 1)
     assert open_dataset(tmp_path / "set").videos[0].name == "good ünï 雲 & (1)"
     assert prepare([tmp_path / "in"], tmp_path / "up", settings(upscale=True)).used == 2
 
 
 def test_nothing_usable_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"nonsense")
-    with pytest.raises(NothingUsable, match="None of the 1 sources can be used") as error:
+    with pytest.raises(NothingUsable, match="broken.mp4 cannot be used .cannot be opened") as error:
         prepare([tmp_path / "broken.mp4"], tmp_path / "set", settings())
     assert error.value.report.rows[0].reason.startswith("cannot be opened")
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
@@ -214,6 +215,10 @@ def test_a_missing_source_and_an_occupied_place_are_refused(make_clip: MakeClip,
     with pytest.raises(DataError, match="is no dataset; it is left alone"):
         prepare([clip], tmp_path / "mine", settings(), force=True)
     assert (tmp_path / "mine" / "thesis.txt").exists()
+    (tmp_path / "set" / "thesis.txt").write_text("precious")
+    with pytest.raises(DataError, match="holds more than a dataset .for example thesis.txt"):
+        prepare([clip], tmp_path / "set", settings(), force=True)
+    assert (tmp_path / "set" / "thesis.txt").exists()
 
 
 def test_a_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -272,7 +277,10 @@ def test_synthetic_worlds(tmp_path: Path) -> None:
     assert np.array_equal(dataset.read(1, [3])[0].transpose(1, 2, 0), world.frame(3.0, 32))
 
 
-@pytest.mark.parametrize("changes", [{"resolution": 0}, {"fps": 0.0}, {"quality": 101}, {"crop": "left"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"resolution": 0}, {"fps": 0.0}, {"quality": 101}, {"crop": "left"}, {"timeout": 1e308}, {"num_videos": 10**12}],
+)
 def test_wrong_settings_are_named(changes: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(changes))):
         settings(**changes)

@@ -100,3 +100,13 @@ def test_a_place_that_cannot_be_written_is_an_error_in_one_line(make_clip: MakeC
     (tmp_path / "file").touch()
     failed = run(clip, "--out", tmp_path / "file" / "set", "--quiet")
     assert failed.returncode == 1 and failed.stderr.count("\n") == 1 and "cannot be written" in failed.stderr
+
+
+def test_worlds_that_came_out_alike_are_one_row(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("clip.mp4", moving(20))
+    arguments = ["synthetic:sky", clip, "--videos", 3, "--frames", 16, "--resolution", 8, "--out", tmp_path / "set"]
+    rows = [line.split() for line in run(*arguments).stdout.splitlines() if "used" in line]
+    assert rows == [
+        ["synthetic:sky", "seeds", "0", "to", "2", "used", "3", "48", "25"],
+        ["clip.mp4", "used", "1", "20", "25"],
+    ]

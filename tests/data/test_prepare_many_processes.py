@@ -80,7 +80,7 @@ def test_kill_9_of_one_ends_all_and_the_same_command_goes_on(tmp_path: Path) -> 
 
 def test_a_failure_in_one_process_ends_all_with_its_message(tmp_path: Path) -> None:
     settings = PrepareSettings(resolution=16, num_videos=4, num_frames=20, workers=1)
-    found, _ = find_sources(["synthetic:drive"], settings)
+    found = find_sources(["synthetic:drive"], settings).sources
     # Where the part of the second source, which is the share of process 1, cannot appear:
     (tmp_path / ".set.partial" / "parts" / f"{part_key(found[1], settings)}.zip").mkdir(parents=True)
     words = ["synthetic:drive", "--videos", 4, "--frames", 20, "--resolution", 16, "--workers", 1]

@@ -51,7 +51,7 @@ def test_usable_files_are_used_whole(bad: tuple[PrepareReport, VideoDataset], na
         ("text_file.mp4", "cannot be opened"),
         ("tiny_48x28.mp4", "too small"),
         ("truncated_60pct_moov_last.mp4", "cannot be opened"),
-        ("zero_bytes.mp4", "cannot be opened"),
+        ("zero_bytes.mp4", "is empty"),
     ],
 )
 def test_unusable_files_are_skipped_with_the_reason(

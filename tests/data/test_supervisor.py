@@ -1,7 +1,10 @@
 """Jobs that crash, hang or eat memory cost only themselves. `eval` stands for a decoder that does as it likes."""
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +55,14 @@ def test_an_interrupt_leaves_no_process_behind() -> None:
 
 def test_a_result_that_is_a_failure_is_told_apart() -> None:
     assert dict(run_jobs(eval, [("{}['x']",)], workers=1, timeout=30)) == {0: JobFailed("KeyError: 'x'")}
+
+
+def test_a_long_temporary_folder(tmp_path: Path) -> None:
+    """Where its name leaves no room for that of a socket, another folder is taken, and nothing is left in either."""
+    folder = tmp_path / ("d" * 100)
+    folder.mkdir()
+    program = "from smoothvid.data.supervisor import run_jobs; print(list(run_jobs(eval, [('6 * 7',)], 1, 30)))"
+    environment = os.environ | {"TMPDIR": str(folder)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.stdout == "[(0, 42)]\n", done.stderr
+    assert list(folder.iterdir()) == []

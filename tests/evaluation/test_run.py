@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,13 +14,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from smoothvid.data.dataset import VideoDataset
 from smoothvid.data.synthetic import make_world
-from smoothvid.errors import ConfigError, DataError
+from smoothvid.errors import CheckpointError, ConfigError, DataError
 from smoothvid.evaluation.features import NETWORK_VERSION
 from smoothvid.evaluation.groups import long_clips
-from smoothvid.evaluation.run import EvalSettings, evaluate
+from smoothvid.evaluation.run import EvalSettings, evaluate, open_source
 from smoothvid.evaluation.smoothness import code_smoothness
 from smoothvid.sampling.model import VideoModel
+from smoothvid.sampling.sinks import open_sink
 from smoothvid_cli.main import app
 
 InMemory = Callable[..., Any]
@@ -87,7 +90,7 @@ def test_how_long_the_looked_at_videos_are() -> None:
     assert long_clips([96] * 64, 16, 128) == (96, 16)
     assert long_clips([1000] * 4, 16, 128) == (125, 16)  # enough windows for two sets
     assert long_clips([300, 20], 16, 128) == (64, 2)  # not shorter than that for the sake of number
-    assert long_clips([40], 16, 128) == (40, 1)
+    assert long_clips([40], 16, 128) == long_clips([40], 16, 10**18) == (40, 1)
     with pytest.raises(DataError, match="no video of the dataset has 8 frames"):
         long_clips([7, 5], 4, 128)
 
@@ -98,7 +101,13 @@ def test_too_few_clips_and_other_sizes_are_refused(noise: Any, model: VideoModel
         evaluate({"m": model}, noise, many)
     few = evaluate({"m": model}, noise, EvalSettings(metrics=("random",), num_videos=30, allow_few=True)).result
     assert few["metrics"]["rfid"]["clips"] == 20 and "20 clips were compared instead of 30" in few["notes"][0]
+    with pytest.raises(
+        DataError, match="--num-videos 4 is too few. Distances over fewer than 16 clips are mostly chance"
+    ):
+        evaluate({"m": model}, noise, EvalSettings(metrics=("random",), num_videos=4))
     less = in_memory(noise.clips[:8], "less")
+    with pytest.raises(DataError, match="less gives 8 clips .* Give more, or --allow-few"):
+        evaluate({"less": less}, noise, EvalSettings(metrics=("random",), num_videos=20))
     fewer = evaluate({"less": less}, noise, EvalSettings(metrics=("random",), num_videos=9, allow_few=True)).result
     assert fewer["metrics"]["rfid"]["clips"] == 8 and "less gives 8 clips" in fewer["notes"][0]
     with pytest.raises(DataError, match="m is 32x32, but wide is 48x48; prepare"):
@@ -111,10 +120,17 @@ def test_too_few_clips_and_other_sizes_are_refused(noise: Any, model: VideoModel
     assert "do not apply to videos" in mixed["notes"][0]
     wrong: list[dict[str, Any]] = [
         *({"num_videos": 2}, {"clip_frames": 4}, {"start": float("nan")}, {"metrics": ("fid",)}, {"metrics": ()}),
-        *({"repeats": 0}, {"long_frames": 3}),
+        *(
+            {"repeats": 0},
+            {"long_frames": 3},
+            {"period": 1e12},
+            {"start": 1e308},
+            {"seed": 2**63},
+            {"truncation_psi": 1e9},
+        ),
     ]
     for values in wrong:
-        with pytest.raises(ValueError, match="needed|finite|no metric"):
+        with pytest.raises(ValueError, match="it needs to be from|no metric|no metrics"):
             EvalSettings(**values)
 
 
@@ -139,7 +155,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_command_on_several_folders_of_files(folders: Path) -> None:
     """Drawn videos written to files score far better against their dataset than still ones; the page has it all."""
-    words = [folders / "moving", folders / "still", folders / "real", "--num-videos", "12", "--json", "--quiet"]
+    words = [
+        folders / "moving",
+        folders / "still",
+        folders / "real",
+        "--num-videos",
+        "12",
+        "--allow-few",
+        "--json",
+        "--quiet",
+    ]
     arguments = ["eval", *map(str, words), "--out", str(folders / "page.html")]
     outcome = CliRunner().invoke(app, arguments, catch_exceptions=False)
     moving, still = json.loads(outcome.stdout)["columns"]
@@ -153,11 +178,12 @@ def test_the_command_on_several_folders_of_files(folders: Path) -> None:
 
 
 def test_the_table(folders: Path) -> None:
-    words = ["eval", folders / "moving", folders / "real", "--num-videos", "12", "--metrics", "rfid,reversal"]
-    table = CliRunner().invoke(app, list(map(str, words)))
+    words = ["eval", folders / "moving", folders / "real", "--num-videos", "12", "--allow-few"]
+    table = CliRunner().invoke(app, [*map(str, words), "--metrics", "rfid,reversal"])
     lines = [line.split()[0] for line in table.stdout.splitlines() if line.strip()]
-    assert table.exit_code == 0 and "not FID or FVD" in table.stdout and "data.fingerprint" in table.stdout
+    assert table.exit_code == 0 and "not FID or FVD" in table.stdout and "data.fingerprint" not in table.stdout
     assert "rfid" in lines and "reversal" in lines and "motion" not in lines
+    assert len([line for line in table.stderr.splitlines() if line.startswith("protocol: --out PAGE.html")]) == 1
 
 
 def test_a_wrong_file_among_the_weights_does_not_matter_without_a_gpu(folders: Path, tmp_path: Path) -> None:
@@ -177,6 +203,33 @@ def test_a_wrong_file_among_the_weights_does_not_matter_without_a_gpu(folders: P
     assert json.loads(outcome.stdout)["protocol"]["metrics"] == ["random", "smoothness"]
 
 
+def test_sources_are_told_apart(folders: Path, tmp_path: Path) -> None:
+    """Clips count however deep they lie; a model is one even with videos beside it, and a dataset, too."""
+    (tmp_path / "by label" / "a").mkdir(parents=True)
+    for source in (folders / "real").iterdir():
+        (tmp_path / source.name).symlink_to(source)
+    clip = tmp_path / "by label" / "a" / "0.mp4"
+    shutil.copy(folders / "moving" / "0.mp4", clip)
+    assert open_source(tmp_path / "by label") == tmp_path / "by label" and open_source(clip) == clip
+    shutil.copy(clip, tmp_path)
+    assert isinstance(open_source(tmp_path), VideoDataset)
+    (tmp_path / "by label" / "model.safetensors").touch()
+    with pytest.raises(CheckpointError):
+        open_source(tmp_path / "by label")
+
+
+def test_a_still_picture_is_no_clip(folders: Path, tmp_path: Path) -> None:
+    (tmp_path / "label").mkdir()
+    for seed in range(4):
+        shutil.copy(folders / "moving" / f"{seed}.mp4", tmp_path / "label" if seed % 2 else tmp_path)
+    with open_sink(tmp_path / "still.mp4", 25.0) as sink:
+        sink.write(np.zeros((1, 3, 32, 32), np.uint8))
+    words = ["eval", tmp_path, folders / "real", "--num-videos", "4", "--metrics", "rfid", "--allow-few", "--json"]
+    result = json.loads(CliRunner().invoke(app, list(map(str, words)), catch_exceptions=False).stdout)
+    assert (result["columns"][0]["source"]["stills"], result["columns"][0]["source"]["files"]) == (1, 5)
+    assert "1 of the 5 files" in result["notes"][0] and "mostly chance" in result["notes"][1]
+
+
 def test_wrong_words(folders: Path) -> None:
     real, moving = str(folders / "real"), str(folders / "moving")
     for words, message in (
@@ -189,6 +242,14 @@ def test_wrong_words(folders: Path) -> None:
     ):
         outcome = CliRunner().invoke(app, ["eval", *words])
         assert isinstance(outcome.exception, ConfigError | DataError) and message in str(outcome.exception)
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "taken.html").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    for name, message in (("taken.html", "is a folder"), ("new.html", f"nothing can be written into {tmp_path}")):
+        words = ["eval", str(tmp_path), str(tmp_path), "--force", "--out", str(tmp_path / name)]
+        assert message in str(CliRunner().invoke(app, words).exception)
 
 
 def test_two_processes_give_the_figures_of_one(folders: Path) -> None:

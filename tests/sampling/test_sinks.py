@@ -4,6 +4,7 @@ import io
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 from io import FileIO
@@ -18,7 +19,7 @@ from scipy.ndimage import uniform_filter
 
 from smoothvid.errors import ConfigError, SmoothvidError
 from smoothvid.sampling.pixels import frame_rate
-from smoothvid.sampling.sinks import PIPE_FORMATS, PipeSink, open_sink
+from smoothvid.sampling.sinks import PIPE_FORMATS, PipeSink, open_sink, rate_note
 
 
 def moving_picture(num_frames: int, height: int = 64, width: int = 96) -> np.ndarray:
@@ -216,8 +217,53 @@ def test_unknown_kinds_and_unwritable_places_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SmoothvidError, match=r"file/a\.mp4"):
         open_sink(tmp_path / "file" / "a.mp4", fps=25)
-    with pytest.raises(ConfigError, match="fps"):
-        frame_rate(0)
+    for fps in (0, -1, float("nan"), float("inf"), 1e9):
+        with pytest.raises(ConfigError, match="fps"):
+            frame_rate(fps)
+    for long in ("n" * 252 + ".mp4", "n" * 256):
+        with pytest.raises(ConfigError, match="nnn.*cannot be written .File name too long"):
+            open_sink(tmp_path / long, fps=25)
+
+
+def test_the_longest_names_are_written(tmp_path: Path) -> None:
+    """The temporary name of a file is longer than its own, but must not be so by too much."""
+    for name in ("ü" * 125 + ".webm", "n" * 255):
+        with open_sink(tmp_path / name, fps=25) as sink:
+            sink.write(moving_picture(2))
+        assert (tmp_path / name).exists()
+    assert len(os.listdir(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_names_that_look_like_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endless: bool) -> None:
+    """They are the names of files, and nothing is connected with."""
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        names = [
+            "sky-12:30.mp4",
+            f"tcp:{host}?.mp4",
+            f"http://{host}/y.mp4",
+            "file:a.mp4",
+            "pipe:1.mp4",
+            "a\nb%03d.mp4",
+        ]
+        for name in names:
+            with open_sink(name, fps=25, endless=endless) as sink:
+                sink.write(moving_picture(2))
+            assert len(decoded(tmp_path / name)) == 2
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_rates_of_a_gif(tmp_path: Path) -> None:
+    """It counts hundredths of a second, and browsers slow down what takes but one of them."""
+    with pytest.raises(ConfigError, match=r"a\.gif: a GIF shows at most 100 frames per second, not 120"):
+        open_sink(tmp_path / "a.gif", fps=120)
+    with open_sink(tmp_path / "a.gif", fps=100) as sink:
+        sink.write(moving_picture(3))
+    assert "slower" in rate_note("a.gif", 60) and rate_note("a.gif", 50) == rate_note("a.mp4", 60) == ""
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -109,6 +109,8 @@ def test_a_new_run_goes_on_after_an_old_one_and_touches_nothing_else(tmp_path: P
 def test_names_that_do_not_survive_in_addresses_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot hold #"):
         open_sink(tmp_path / "sky#1.m3u8", FPS)
+    with pytest.raises(ConfigError, match=r"cannot hold '\\n'"):
+        open_sink(tmp_path / "sky\nhttp.m3u8", FPS)
     with open_sink(tmp_path / "Himmel über uns.m3u8", FPS) as sink:
         sink.write(counting(0, 12))
     assert numbers(tmp_path / "Himmel über uns.m3u8") == list(range(12))

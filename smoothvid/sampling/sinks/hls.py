@@ -129,8 +129,9 @@ class HlsPlaylist(Sink):
 
 def check_playlist_name(path: Path) -> None:
     """Raise ConfigError where the name, which becomes part of addresses, would not mean itself in one."""
-    if wrong := set('#?%:"\\').intersection(path.name):
-        raise ConfigError(f"{path}: the name of a playlist cannot hold {' '.join(sorted(wrong))}; choose another --out")
+    if wrong := {sign for sign in path.name if sign in '#?%:"\\' or not sign.isprintable()}:
+        shown = " ".join(sign if sign.isprintable() else repr(sign) for sign in sorted(wrong))
+        raise ConfigError(f"{path}: the name of a playlist cannot hold {shown}; choose another --out")
 
 
 def _segment_files(playlist: Path) -> dict[Path, int]:

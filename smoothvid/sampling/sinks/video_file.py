@@ -42,7 +42,9 @@ class VideoFile(Sink):
         options = _FILE_OPTIONS.get(self._kind, {})
         if endless:
             options = {"flush_packets": "1", **_ENDLESS_FILE_OPTIONS.get(self._kind, {})}
-        self._container = av.open(str(self._written), "w", format=self._kind[1:], options=options)
+        # With its protocol named, no part of a file's name can be taken for another one.
+        place = f"file:{self._written.absolute()}"
+        self._container = av.open(place, "w", format=self._kind[1:], options=options)
         self._stream: av.VideoStream | None = None
 
     def _write_picture(self, picture: NDArray[np.uint8]) -> None:
