@@ -1,7 +1,7 @@
 """Imports go down the list only, and `import smoothvid` and the start of a command stay light.
 
 smoothvid_cli → bench | importing | exporting → training → evaluation → sampling → run_config → models | data
-→ batch | nn | processes → checksums → settings | files | memory_pool → errors
+→ batch | nn | processes → checksums → settings | files | memory_pool → errors | plain_text | file_kind
 """
 
 import ast
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = [
-    {"errors", "assets"},
+    {"errors", "assets", "plain_text", "file_kind"},
     {"settings", "files", "memory_pool"},
     {"checksums"},
     {"batch", "nn", "processes"},

@@ -1,6 +1,5 @@
 """`smoothvid info`: say what a path is."""
 
-import json
 import math
 from collections import Counter
 from contextlib import suppress
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from smoothvid.plain_text import read_json
 from smoothvid_cli import console
 from smoothvid_cli.options import Debug, Json, Quiet
 
@@ -163,7 +163,10 @@ def _describe_model(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: not a readable model file ({error})") from None
     size = {"bytes": path.stat().st_size, "tensors": len(shapes), "parameters": sum(map(math.prod, shapes))}
     try:
-        return {**size, **json.loads(metadata.pop("smoothvid", "{}")), **metadata}
+        described = read_json(metadata.pop("smoothvid", "{}"))
+        if not isinstance(described, dict):
+            raise ValueError("it is no table")
+        return {**size, **described, **metadata}
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: its description is broken ({error}); make or fetch the file again") from None
 

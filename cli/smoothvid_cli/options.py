@@ -38,7 +38,9 @@ Batch = Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="
 Fps = Annotated[float | None, typer.Option("--fps", metavar="N", min=0.01, help="Frames per second of the result.")]
 
 # How it works.
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same result.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="The same seed gives the same result.")
+]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Where to compute; auto takes the fastest.")
 ]

@@ -154,7 +154,9 @@ class FolderFrames:
 
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sort key that puts frame_2 before frame_10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [
+        (int(part), "") if part.isdecimal() and len(part) < 100 else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
 
 
 def _is_image(name: str) -> bool:
