@@ -102,7 +102,9 @@ def is_light(name: str) -> bool:
     return (
         first in sys.stdlib_module_names
         or first in ("typer", "smoothvid_cli")
-        or name.startswith(("smoothvid.__version__", "smoothvid.errors.", "smoothvid.settings."))
+        or name.startswith(
+            ("smoothvid.__version__", "smoothvid.errors.", "smoothvid.settings.", "smoothvid.plain_text.")
+        )
     )
 
 

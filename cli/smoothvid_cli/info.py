@@ -52,7 +52,9 @@ def describe(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.suffix == ".safetensors":
-        return {"kind": "model file", "path": str(path), **_describe_model(path)}
+        facts = _describe_model(path)
+        kind = "model file" if "family" in facts else "safetensors file, but none of smoothvid's models"
+        return {"kind": kind, "path": str(path), **facts}
     if (path / "model.safetensors").is_file():
         return {"kind": "checkpoint", "path": str(path), **_describe_model(path / "model.safetensors")}
     if (path / "checkpoints").is_dir() or any((path / name).is_file() for name in ("log.jsonl", "config.json")):

@@ -236,20 +236,18 @@ def _number(entry: Any, key: str) -> float:
     return float(entry[key])
 
 
+def _but_videos(path: Path) -> str:
+    """What to say of a folder that holds videos instead of frames."""
+    names = [item.name for item in path.iterdir() if item.suffix.lower() in _VIDEOS] if path.is_dir() else []
+    return (
+        f" but videos ({min(names)}); make a dataset of them: smoothvid prepare {path} --out DATASET" if names else ""
+    )
+
+
 def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
     counts = store.videos()
     if not counts:
-        inside = (
-            [item.name for item in sorted(path.iterdir())[:1000] if item.suffix.lower() in _VIDEOS]
-            if path.is_dir()
-            else []
-        )
-        also = (
-            f" but videos ({inside[0]}); make a dataset of them: smoothvid prepare {path} --out DATASET"
-            if inside
-            else ""
-        )
-        raise DataError(f"{path} holds no dataset.json and no folders of frames{also}.")
+        raise DataError(f"{path} holds no dataset.json and no folders of frames{_but_videos(path)}.")
     labels: dict[str, str | None] = {n: PurePosixPath(n).parts[0] for n in counts if len(PurePosixPath(n).parts) > 1}
     if len(labels) < len(counts) or len(set(labels.values())) < 2:
         labels = {}

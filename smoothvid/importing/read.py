@@ -20,6 +20,7 @@ from smoothvid.importing.child import FACTS, TENSORS
 from smoothvid.plain_text import read_json
 
 _MAX_FACTS = 64 * 2**20  # bytes
+_OWN = "; smoothvid reads its own without import"
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def load_state(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:120]})") from None
     except Exception as error:  # whatever odd contents may lead to
         raise CheckpointError(f"{path}: damaged ({type(error).__name__})") from None
-    if not isinstance(state, dict) or not isinstance(state.get("phase"), str):
+    if not isinstance(state, dict):
         raise CheckpointError(f"{path}: no training state of smoothvid's; use another checkpoint")
     state["average"] = average
     for name in ("average", "generator", "discriminator"):
@@ -156,9 +156,16 @@ def find_init(init: str | Path) -> Path:
     )
 
 
+def check_init(state: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same training state. Raises CheckpointError if it is not one that another training can start from."""
+    if not isinstance(state.get("phase"), str) or not isinstance(state.get("discriminator"), dict):
+        raise CheckpointError(f"{folder / STATE_FILE}: no training state to start from; use another checkpoint")
+    return state
+
+
 def strip_checkpoint(checkpoint: Path, out: Path) -> None:
     """Copy a checkpoint folder with only what another training starts from: averaged generator and discriminator."""
-    state = load_state(checkpoint)
+    state = check_init(load_state(checkpoint), checkpoint)
     out.mkdir(parents=True)
     shutil.copy(checkpoint / MODEL_FILE, out / MODEL_FILE)
     torch.save({"phase": state["phase"], "discriminator": state["discriminator"]}, out / STATE_FILE)

@@ -82,7 +82,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for text in path.read_bytes().splitlines() if path.is_file() else []:
         try:
-            line = read_json(text, with_null=True)
+            line = read_json(text, finite=False)
         except ValueError:
             break
         if not isinstance(line, dict):

@@ -17,7 +17,7 @@ from smoothvid.batch import to_batch
 from smoothvid.data.dataset import VideoDataset
 from smoothvid.data.frame_times import FrameDraw
 from smoothvid.data.loader import BatchReader, ClipSettings, Part, batches
-from smoothvid.errors import ConfigError, DataError, TrainingError
+from smoothvid.errors import CheckpointError, ConfigError, DataError, TrainingError
 from smoothvid.models import get_family
 from smoothvid.nn.augment import AdaController
 from smoothvid.nn.running_means import forget_means, settle_means

@@ -17,7 +17,14 @@ from smoothvid.files import write_whole
 from smoothvid.plain_text import read_json, write_json
 from smoothvid.run_config import PhaseName, RunConfig, run_config_from_dict, run_config_to_dict
 from smoothvid.training.batch_parts import BatchGpu
-from smoothvid.training.checkpoint import STATE_FILE, checkpoint_folders, find_init, load_state, newest_state
+from smoothvid.training.checkpoint import (
+    STATE_FILE,
+    check_init,
+    checkpoint_folders,
+    find_init,
+    load_state,
+    newest_state,
+)
 from smoothvid.training.journal import LOG, SPEED
 from smoothvid.training.loop import Progress, Training
 from smoothvid.training.transfer import TransferReport, transfer
@@ -234,6 +241,7 @@ def _start_from(training: Training, init: str | Path) -> dict[str, TransferRepor
     """Take the weights of another run; from an image to a video model the motion mask starts as the settings say."""
     folder = find_init(init)
     state = load_state(folder) if (folder / STATE_FILE).is_file() else newest_state(folder)[1]
+    check_init(state, folder)
     begins_motion = state["phase"] == "pretrain" and training.phase_name == "train"
     fresh = ("synthesis.motion_mask",) if begins_motion else ()
     reports = {
