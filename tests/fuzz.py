@@ -331,7 +331,7 @@ def limit_child(folder: Path) -> None:
         os.dup2(output, stream)
 
 
-def warm_up(kind: str, good: Path) -> None:
+def warm_up(kind: str) -> None:
     """Import once what all children need."""
 
     import smoothvid.data.dataset
@@ -348,9 +348,18 @@ def warm_up(kind: str, good: Path) -> None:
         torch.set_num_threads(1)
 
 
-def fuzz(kind: str, numbers: range) -> dict[str, list[int]]:
-    """The tries that went wrong, by what went wrong."""
+def fuzz(kind: str, numbers: range, good: Path) -> dict[str, list[int]]:
+    """The tries that went wrong, by what went wrong; `good` and what lies beside it are copied for each."""
     found: dict[str, list[int]] = collections.defaultdict(list)
+    warm_up(kind)
+    for number in numbers:
+        if wrong := one_try(kind, good, number):
+            found[wrong].append(number)
+    return dict(found)
+
+
+def fuzz_new(kind: str, numbers: range) -> dict[str, list[int]]:
+    """The same with good files made for it."""
     with tempfile.TemporaryDirectory() as folder:
         making = os.fork()
         if making == 0:  # threads that making them starts would not be there in the children
@@ -361,15 +370,7 @@ def fuzz(kind: str, numbers: range) -> dict[str, list[int]]:
                 traceback.print_exc()
                 os._exit(1)
         assert os.waitpid(making, 0)[1] == 0, "the good files could not be made"
-        import torch
-
-        import smoothvid_cli.main  # noqa: F401
-
-        torch.set_num_threads(1)
-        for number in numbers:
-            if wrong := one_try(kind, Path(folder, "good"), number):
-                found[wrong].append(number)
-    return found
+        return fuzz(kind, numbers, Path(folder, "good"))
 
 
 if __name__ == "__main__":
@@ -380,7 +381,7 @@ if __name__ == "__main__":
     parser.add_argument("--only", type=int)
     options = parser.parse_args()
     first = options.seed * 1_000_000 if options.only is None else options.only
-    failures = fuzz(options.kind, range(first, first + (options.count if options.only is None else 1)))
+    failures = fuzz_new(options.kind, range(first, first + (options.count if options.only is None else 1)))
     for what, tries in sorted(failures.items(), key=lambda item: -len(item[1])):
         print(f"{len(tries):5} {what} (first: {tries[0]})")
     print(f"{options.kind}: {sum(map(len, failures.values()))} of {options.count} went wrong")

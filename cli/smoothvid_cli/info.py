@@ -98,7 +98,7 @@ def _describe_run(path: Path) -> dict[str, Any]:
 
     state = read_state(path)
     if not state.config:
-        raise CheckpointError(f"{path}: not a whole run (its config.json is missing or damaged)")
+        raise CheckpointError(f"{path}: not a whole run (its config.json {_trouble(path / 'config.json')})")
     total = state.total_clips
     newest, best = (state.checkpoint(clips) for clips in (max(state.checkpoints, default=None), state.best))
     return {
@@ -125,6 +125,17 @@ def _describe_run(path: Path) -> dict[str, Any]:
         "last_tick": _without_nan(state.log[-1]) if state.log else None,
         "config": state.config,
     }
+
+
+def _trouble(config: Path) -> str:
+    """What is wrong with a config.json that `read_state` could not read."""
+    try:
+        read_json(config.read_bytes())
+    except OSError:
+        return "is missing"
+    except ValueError as error:
+        return f"is damaged: {error}"
+    return "is damaged"
 
 
 def _size(folder: Path) -> int:
@@ -168,7 +179,8 @@ def _describe_model(path: Path) -> dict[str, Any]:
         described = read_json(metadata.pop("smoothvid", "{}"))
         if not isinstance(described, dict):
             raise ValueError("it is no table")
-        return {**size, **described, **metadata}
+        said = {**described, **metadata}
+        return {**size, **{key: value for key, value in said.items() if key not in (*size, "kind", "path")}}
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: its description is broken ({error}); make or fetch the file again") from None
 
