@@ -3,6 +3,7 @@
 Colours and bars appear only on a terminal, colours never under NO_COLOR. Rich is imported when something is shown.
 """
 
+import logging
 import sys
 import time
 from collections import deque
@@ -46,6 +47,13 @@ def say(message: str) -> None:
 def print_error(message: str) -> None:
     """Write an error to stderr as one line."""
     _rich(stderr=True).print(printable(f"error: {' '.join(message.split())}"), style="red", soft_wrap=True)
+
+
+class PlainLines(logging.Formatter):
+    """Log messages as one line each, without what a terminal may obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def print_json(data: Any) -> None:

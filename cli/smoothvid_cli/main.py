@@ -5,6 +5,8 @@ Command modules are imported when they are asked for, and they import torch only
 """
 
 import importlib
+import io
+import logging
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -95,6 +97,11 @@ def smoothvid(
 
 def run() -> None:
     """Run the command line; every failure ends as one line on stderr, with a traceback only under `--debug`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets its number
+            stream.reconfigure(errors="backslashreplace")
+    if logging.lastResort is not None:  # which writes the library's warnings
+        logging.lastResort.setFormatter(console.PlainLines())
     try:
         app()
     except SystemExit as error:
