@@ -62,7 +62,7 @@ _DISCRIMINATOR_FIXED = {**FIXED, "architecture": "resnet", "mbstd_num_channels":
 _IDLE = re.compile(  # arguments that change nothing in what the tensors, whose shapes are checked, compute
     r"class_name|cfg\.(source|fmaps)"
     r"|(cfg\.)?(c_dim|num_ws|num_layers|cmap_dim)|mapping_(num_layers|num_ws|embed_features|layer_features)"
-    r"|cfg\.motion\.v_dim"
+    r"|cfg\.motion\.(v_dim|kernel_size)|cfg\.(motion\.)?time_enc\.(dim|min_period_len|max_period_len)"  # if unread
     r"|num_fp16_res|use_fp16|(fp16_)?channels_last|fused_modconv_default"  # precision and speed
     r"|use_noise|cfg\.use_noise"  # see NOISE
     r"|freeze_layers|mapping_w_avg_beta|cfg\.(freezesyn|freezemap|always_update|always_lr|video_discr_lr_multiplier)"
