@@ -7,6 +7,7 @@ from pathlib import Path
 
 from smoothvid.errors import CheckpointError
 from smoothvid.files import write_whole
+from smoothvid.plain_text import read_json
 
 CHECKSUMS = "checksums.json"
 
@@ -43,7 +44,7 @@ def check_file(path: Path) -> None:
 
 def _read(folder: Path) -> dict[str, str]:
     try:
-        sums = json.loads((folder / CHECKSUMS).read_text())
+        sums = read_json((folder / CHECKSUMS).read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder / CHECKSUMS}: cannot be read ({' '.join(str(error).split())[:120]})") from None
     if not isinstance(sums, dict):

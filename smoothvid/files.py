@@ -31,7 +31,7 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file: it appears under its name, in place of an older one, when it is whole and on the disk."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
         flush(partial)
         os.replace(partial, path)
     finally:

@@ -138,7 +138,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return tuple(_convert(item, part, f"{where}[{index}]") for index, (item, part) in pairs)
     if origin is Literal and any(value == allowed and type(value) is type(allowed) for allowed in args):
         return value
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) < 2**1000:
         return float(value)
     if hint is Any or (hint in _PLAIN and type(value) is hint and value == value):  # nan is no value to train with
         return value

@@ -1,7 +1,7 @@
 """Imports go down the list only, and `import smoothvid` and the start of a command stay light.
 
 smoothvid_cli → bench | importing | exporting → training → evaluation → sampling → run_config → models | data
-→ batch | nn | processes → checksums → settings | files | memory_pool | compiling → errors
+→ batch | nn | processes → checksums → settings | files | memory_pool | compiling → errors | plain_text | file_kind
 """
 
 import ast
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = [
-    {"errors", "assets"},
+    {"errors", "assets", "plain_text", "file_kind"},
     {"settings", "files", "memory_pool", "compiling"},
     {"checksums"},
     {"batch", "nn", "processes"},
@@ -102,7 +102,9 @@ def is_light(name: str) -> bool:
     return (
         first in sys.stdlib_module_names
         or first in ("typer", "smoothvid_cli")
-        or name.startswith(("smoothvid.__version__", "smoothvid.errors.", "smoothvid.settings."))
+        or name.startswith(
+            ("smoothvid.__version__", "smoothvid.errors.", "smoothvid.settings.", "smoothvid.plain_text.")
+        )
     )
 
 

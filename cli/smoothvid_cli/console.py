@@ -3,13 +3,15 @@
 Colours and bars appear only on a terminal, colours never under NO_COLOR. Rich is imported when something is shown.
 """
 
-import json
+import logging
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from smoothvid.plain_text import printable, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,17 +41,24 @@ def set_debug(value: bool) -> bool:
 def say(message: str) -> None:
     """Write a message for the person watching to stderr, unless `--quiet`."""
     if not quiet:
-        print(message, file=sys.stderr, flush=True)
+        print(printable(message, keep="\n"), file=sys.stderr, flush=True)
 
 
 def print_error(message: str) -> None:
     """Write an error to stderr as one line."""
-    _rich(stderr=True).print(f"error: {' '.join(message.split())}", style="red", soft_wrap=True)
+    _rich(stderr=True).print(printable(f"error: {' '.join(message.split())}"), style="red", soft_wrap=True)
+
+
+class PlainLines(logging.Formatter):
+    """Log messages as one line each, without what a terminal may obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def print_json(data: Any) -> None:
     """Write a result to stdout as JSON."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    print(printable(write_json(data, indent=2, ensure_ascii=False), keep="\n"))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
@@ -58,10 +67,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     from rich.table import Table
 
     rows = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title and printable(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         numbers = all(isinstance(row[index], int | float | None) for row in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        table.add_column(printable(column), justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_cell, row))
     _rich().print(table)
@@ -79,7 +88,7 @@ def progress(label: str, total: float | None = None, unit: str = "it", done: flo
     A bar on a terminal, else a line every ten seconds, nothing under `--quiet`. `total=None` is endless work;
     `done` is where the work starts, when it continues earlier work.
     """
-    meter = Meter(total, unit, done)
+    meter, label = Meter(total, unit, done), printable(label)
     if quiet:
         yield meter.advance
     elif sys.stderr.isatty() and not _rich(stderr=True).is_dumb_terminal:
@@ -103,7 +112,7 @@ class Meter:
     def advance(self, amount: float = 1, note: str = "") -> None:
         now = self.clock()
         self.done += amount
-        self.note = note or self.note
+        self.note = printable(note) or self.note
         if len(self.marks) > 1 and self.marks[-1][0] - self.marks[-2][0] < SECONDS_BETWEEN_MARKS:
             self.marks.pop()
         self.marks.append((now, self.done))
@@ -168,4 +177,4 @@ def _rich(stderr: bool = False) -> "Console":
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "-" if value is None else str(value)
+    return "-" if value is None else printable(str(value))

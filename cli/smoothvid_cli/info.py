@@ -1,6 +1,5 @@
 """`smoothvid info`: say what a path is."""
 
-import json
 import math
 from collections import Counter
 from contextlib import suppress
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from smoothvid.plain_text import read_json
 from smoothvid_cli import console
 from smoothvid_cli.options import Debug, Json, Quiet
 
@@ -52,7 +52,9 @@ def describe(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.suffix == ".safetensors":
-        return {"kind": "model file", "path": str(path), **_describe_model(path)}
+        facts = _describe_model(path)
+        kind = "model file" if "family" in facts else "safetensors file, but none of smoothvid's models"
+        return {"kind": kind, "path": str(path), **facts}
     if (path / "model.safetensors").is_file():
         return {"kind": "checkpoint", "path": str(path), **_describe_model(path / "model.safetensors")}
     if (path / "checkpoints").is_dir() or any((path / name).is_file() for name in ("log.jsonl", "config.json")):
@@ -97,7 +99,7 @@ def _describe_run(path: Path) -> dict[str, Any]:
 
     state = read_state(path)
     if not state.config:
-        raise CheckpointError(f"{path}: not a whole run (its config.json is missing or damaged)")
+        raise CheckpointError(f"{path}: not a whole run (its config.json {_trouble(path / 'config.json')})")
     total = state.total_clips
     newest, best = (state.checkpoint(clips) for clips in (max(state.checkpoints, default=None), state.best))
     return {
@@ -124,6 +126,17 @@ def _describe_run(path: Path) -> dict[str, Any]:
         "last_tick": _without_nan(state.log[-1]) if state.log else None,
         "config": state.config,
     }
+
+
+def _trouble(config: Path) -> str:
+    """What is wrong with a config.json that `read_state` could not read."""
+    try:
+        read_json(config.read_bytes())
+    except OSError:
+        return "is missing"
+    except ValueError as error:
+        return f"is damaged: {error}"
+    return "is damaged"
 
 
 def _size(folder: Path) -> int:
@@ -164,7 +177,11 @@ def _describe_model(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: not a readable model file ({error})") from None
     size = {"bytes": path.stat().st_size, "tensors": len(shapes), "parameters": sum(map(math.prod, shapes))}
     try:
-        return {**size, **json.loads(metadata.pop("smoothvid", "{}")), **metadata}
+        described = read_json(metadata.pop("smoothvid", "{}"))
+        if not isinstance(described, dict):
+            raise ValueError("it is no table")
+        said = {**described, **metadata}
+        return {**size, **{key: value for key, value in said.items() if key not in (*size, "kind", "path")}}
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: its description is broken ({error}); make or fetch the file again") from None
 

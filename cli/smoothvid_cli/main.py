@@ -5,11 +5,12 @@ Command modules are imported when they are asked for, and they import torch only
 """
 
 import importlib
+import io
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -98,8 +99,11 @@ def smoothvid(
 
 def run() -> None:
     """Run the command line; every failure ends as one line on stderr, with a traceback only under `--debug`."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets its number
+            stream.reconfigure(errors="backslashreplace")
+    if logging.lastResort is not None:  # which writes the library's warnings
+        logging.lastResort.setFormatter(console.PlainLines())
     try:
         app()
     except SystemExit as error:

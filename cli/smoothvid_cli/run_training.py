@@ -1,12 +1,12 @@
 """What `pretrain` and `train` share: their own options, the choice of settings, and running to the end or to Ctrl-C."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from smoothvid.plain_text import write_json
 from smoothvid_cli import console
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _train(request: "RunRequest", as_json: bool) -> None:
     training, reports = prepare_run(request)
     if reports and processes.rank() == 0:
         everything = {name: asdict(report) for name, report in reports.items()}
-        write_whole(request.out / "transfer.json", json.dumps(everything, indent=1) + "\n")
+        write_whole(request.out / "transfer.json", write_json(everything, indent=1) + "\n")
     for name, report in reports.items():
         console.say(f"{name} from {request.init}: {report.summary()}")
     pace = pace_of(training.config)
@@ -263,4 +263,4 @@ def to_toml(data: dict[str, Any], above: str = "") -> str:
 
 
 def _toml_value(value: Any) -> str:
-    return '"none"' if value is None else json.dumps(value, ensure_ascii=False)
+    return '"none"' if value is None else write_json(value, ensure_ascii=False)

@@ -12,7 +12,7 @@ from smoothvid.bench.floor import convolutions_alone, convolutions_of, copied
 from smoothvid.models import get_family
 from smoothvid.models.stylesv.config import StyleSVConfig
 from smoothvid.nn import kernels
-from smoothvid.nn.alias_free import Band, FilteredLReLU, layer_bands
+from smoothvid.nn.alias_free import Band, FilteredLReLU
 from smoothvid.nn.modulation import ModulatedConv, demodulation, low_rank_kernel
 from smoothvid.run_config import RunConfig
 from smoothvid.sampling.model import ModelFacts, VideoModel
@@ -149,19 +149,8 @@ def video_model(config: RunConfig, device: torch.device) -> VideoModel:
 
 def _layers(config: StyleSVConfig) -> list[tuple[Band, Band]]:
     """The bands that each layer of the generator goes from and to."""
-    g = config.generator
-    bands = layer_bands(
-        config.resolution,
-        g.num_layers,
-        g.num_critical,
-        g.first_cutoff,
-        g.first_stopband,
-        g.last_stopband_rel,
-        g.margin,
-        g.channel_base,
-        g.channel_max,
-    )
-    return list(zip([bands[0], *bands], bands[: g.num_layers], strict=False))
+    bands = config.generator.bands(config.resolution)
+    return list(zip([bands[0], *bands], bands[: config.generator.num_layers], strict=False))
 
 
 def _filter_layers(layers: Sequence[tuple[Band, Band]]) -> list[tuple[Band, Band]]:

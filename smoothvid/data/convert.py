@@ -26,6 +26,7 @@ from smoothvid.data.supervisor import tell_parent
 from smoothvid.data.video_io import MAX_PIXELS, VideoInfo, probe_video, read_video
 from smoothvid.errors import DataError
 from smoothvid.files import why_no_file
+from smoothvid.plain_text import read_json
 
 OUTCOME_NAME = "outcome.json"
 MAX_VIDEO_FRAMES = 16_384  # of one video in a dataset; longer scenes become several videos
@@ -72,7 +73,7 @@ def load_outcome(part: Path) -> Outcome | None:
     """The outcome noted in a part; None when there is no whole part."""
     try:
         with zipfile.ZipFile(part) as archive:
-            content = json.loads(archive.read(OUTCOME_NAME))
+            content = read_json(archive.read(OUTCOME_NAME))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError):
         return None
     return Outcome(**content | {"segments": [Segment(**segment) for segment in content["segments"]]})

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from zipfile import is_zipfile
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -23,11 +22,14 @@ from smoothvid.data.frame_store import FolderFrames, FrameStore, ZipFrames
 from smoothvid.data.images import IMAGE_ERRORS, IMAGE_FORMATS, as_shown
 from smoothvid.data.stylegan_labels import read_labels
 from smoothvid.errors import DataError
+from smoothvid.file_kind import file_kind
+from smoothvid.plain_text import read_json
 
 INDEX_NAME = "dataset.json"
 FORMAT = "smoothvid-dataset"
 FORMAT_VERSION = 1
 MAX_RESOLUTION = 4096
+_VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif", ".m4v", ".mts", ".ts", ".mpg"}
 UNKNOWN_FPS = 25.0  # assumed for archives and frame folders made by others, which do not record it
 
 
@@ -153,7 +155,8 @@ def open_dataset(path: str | Path) -> VideoDataset:
         return _open_prepared(path)
     if path.is_dir():
         return _open_foreign(path, FolderFrames(path))
-    if path.is_file() and (path.suffix.lower() == ".zip" or is_zipfile(path)):
+    if path.is_file():
+        _check_archive(path)
         return _open_foreign(path, ZipFrames(path))
     if path.exists():
         raise DataError(
@@ -161,6 +164,16 @@ def open_dataset(path: str | Path) -> VideoDataset:
             "smoothvid prepare VIDEOS --out DATASET"
         )
     raise DataError(f"There is no dataset at {path}. Make one with: smoothvid prepare VIDEOS --out {path}")
+
+
+def _check_archive(path: Path) -> None:
+    """Raise DataError for a file that is something else than an archive, with what to do about it."""
+    try:
+        kind, advice = file_kind(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from None
+    if kind and "zip archive" not in kind:
+        raise DataError(f"{path} is no dataset but {kind}{advice}.")
 
 
 def is_prepared(path: Path) -> bool:
@@ -171,7 +184,7 @@ def is_prepared(path: Path) -> bool:
 
 def _load_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8-sig"))  # some editors put a byte-order mark before it
+        return read_json(path.read_text("utf-8-sig"))  # some editors put a byte-order mark before it
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}). Make the dataset again.") from error
 
@@ -181,28 +194,28 @@ def _open_prepared(path: Path) -> VideoDataset:
     if index.get("version") != FORMAT_VERSION:
         raise DataError(f"{path} has dataset format {index.get('version')!r}; this smoothvid reads {FORMAT_VERSION}.")
     try:
-        shards = {str(shard["name"]): shard for shard in index["shards"]}
+        shards = {_text(shard, "name"): shard for shard in index["shards"]}
         videos = [
             VideoRecord(
-                name=str(video["name"]),
-                shard=str(video["shard"]),
-                num_frames=int(video["frames"]),
-                label=video["label"],
-                source=str(video["source"]),
-                start=float(video["start"]),
-                end=float(video["end"]),
+                name=_text(video, "name"),
+                shard=_text(video, "shard"),
+                num_frames=_whole(video, "frames"),
+                label=None if video["label"] is None else _text(video, "label"),
+                source=_text(video, "source"),
+                start=_number(video, "start"),
+                end=_number(video, "end"),
             )
             for video in index["videos"]
         ]
-        resolution, fps = int(index["resolution"]), float(index["fps"])
-        sizes = {name: int(shard["bytes"]) for name, shard in shards.items()}
-        digests = {name: str(shard["sha256"]) for name, shard in shards.items()}
+        resolution, fps = _whole(index, "resolution"), _number(index, "fps")
+        sizes = {name: _whole(shard, "bytes", 0) for name, shard in shards.items()}
+        digests = {name: _text(shard, "sha256") for name, shard in shards.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path / INDEX_NAME} is damaged (at {error}). Make the dataset again.") from error
+        raise DataError(f"{path / INDEX_NAME} is damaged (at {error}). Make the dataset again.") from None
     if (
         not videos
         or not 1 <= resolution <= MAX_RESOLUTION
-        or not fps > 0
+        or not 1e-3 <= fps <= 1e6
         or not {video.shard for video in videos} <= set(shards)
     ):
         raise DataError(f"{path / INDEX_NAME} is damaged (its entries contradict each other). Make the dataset again.")
@@ -214,13 +227,36 @@ def _open_prepared(path: Path) -> VideoDataset:
     return VideoDataset(path, resolution, fps, videos, {name: ZipFrames(path / name) for name in shards}, digests)
 
 
+def _text(entry: Any, key: str) -> str:
+    if not isinstance(entry[key], str):
+        raise ValueError(f"{key}: {str(entry[key])[:100]!r} is no text")
+    return str(entry[key])
+
+
+def _whole(entry: Any, key: str, least: int = 1) -> int:
+    if type(entry[key]) is not int or not least <= entry[key] < 2**48:
+        raise ValueError(f"{key}: {str(entry[key])[:100]!r} is no whole number from {least} on")
+    return int(entry[key])
+
+
+def _number(entry: Any, key: str) -> float:
+    if type(entry[key]) not in (int, float) or not abs(entry[key]) < 1e12:
+        raise ValueError(f"{key}: {str(entry[key])[:100]!r} is no number of seconds or frames")
+    return float(entry[key])
+
+
+def _but_videos(path: Path) -> str:
+    """What to say of a folder that holds videos instead of frames."""
+    names = [item.name for item in path.iterdir() if item.suffix.lower() in _VIDEOS] if path.is_dir() else []
+    return (
+        f" but videos ({min(names)}); make a dataset of them: smoothvid prepare {path} --out DATASET" if names else ""
+    )
+
+
 def _open_foreign(path: Path, store: FrameStore) -> VideoDataset:
     counts = store.videos()
     if not counts:
-        raise DataError(
-            f"{path} holds no dataset.json and no folders of frames. Make a dataset of videos with: "
-            "smoothvid prepare VIDEOS --out DATASET"
-        )
+        raise DataError(f"{path} holds no dataset.json and no folders of frames{_but_videos(path)}.")
     labels: dict[str, str | None] = {n: PurePosixPath(n).parts[0] for n in counts if len(PurePosixPath(n).parts) > 1}
     if len(labels) < len(counts) or len(set(labels.values())) < 2:
         labels = {}

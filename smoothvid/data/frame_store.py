@@ -192,7 +192,9 @@ def read_small_file(path: Path) -> bytes:
 
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sort key that puts frame_2 before frame_10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [
+        (int(part), "") if part.isdecimal() and len(part) < 100 else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
 
 
 def _is_image(name: str) -> bool:

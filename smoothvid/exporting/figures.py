@@ -1,11 +1,11 @@
 """What `smoothvid eval --json` found, reduced to what a model card can show: nothing of where things were."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from smoothvid.errors import DataError
+from smoothvid.plain_text import read_json
 from smoothvid.sampling.model import ModelFacts
 
 
@@ -25,7 +25,7 @@ def read_figures(path: Path, facts: ModelFacts) -> Figures:
         DataError: not a result of `smoothvid eval --json`, or one of another model.
     """
     try:
-        result = json.loads(path.read_text(encoding="utf-8-sig"))
+        result = read_json(path.read_text(encoding="utf-8-sig"))
         columns, real, protocol = result["columns"], result["references"].get("real", {}), result["protocol"]
         mine = [column for column in columns if _is_of(column["source"], facts)]
         if not mine:

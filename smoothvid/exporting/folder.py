@@ -1,7 +1,6 @@
 """An exported model: one folder that `smoothvid sample`, `smoothvid.load` and the Hugging Face Hub take as it is."""
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from smoothvid.exporting.parts import parts_of
 from smoothvid.exporting.place import CARD_FILE, CONFIG_FILE, LIBRARY, check_place, whole_folder
 from smoothvid.exporting.programs import SUFFIX, check_kinds, write_programs
 from smoothvid.nn import kernels
+from smoothvid.plain_text import write_json
 from smoothvid.sampling.model import MODEL_FILE, ModelFacts, VideoModel, load_model
 from smoothvid.sampling.model_file import model_files, read_facts, read_model
 from smoothvid.training.checkpoint import STATE_FILE, strip_checkpoint
@@ -95,7 +95,7 @@ def export_model(request: ExportRequest, on_progress: Progress = lambda frames: 
         _write_preview(model, request.preview, folder, on_progress)
         for kind in request.programs:
             differences[kind], left_out[kind] = _write_programs(folder, kind, facts)
-        (folder / CONFIG_FILE).write_text(json.dumps(_config(facts), indent=2) + "\n", encoding="utf-8")
+        (folder / CONFIG_FILE).write_text(write_json(_config(facts), indent=2) + "\n", encoding="utf-8")
         name, trains = request.out.name, request.with_training
         card = model_card(name, facts, request.license, request.preview, figures, trains, request.programs)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")

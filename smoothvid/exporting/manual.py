@@ -1,6 +1,5 @@
 """What the programs take and give, and what makes a frame of a seed and a time: io.json, and a README.md beside it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 
 from smoothvid import __version__
 from smoothvid.exporting.parts import Part
+from smoothvid.plain_text import write_json
 from smoothvid.sampling.model import ModelFacts
 
 _MEANING = {
@@ -48,7 +48,7 @@ def write_manual(
     }
     if "motion" in differences:
         described["codes"] = code_window(generator.motion)
-    (folder / "io.json").write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "io.json").write_text(write_json(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_readme(described, suffix), encoding="utf-8")
 
 

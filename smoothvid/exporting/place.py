@@ -1,6 +1,5 @@
 """Where an exported folder goes: there whole or not at all, and in place of nothing but an earlier export."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from smoothvid.errors import ConfigError, DataError
 from smoothvid.files import flush
+from smoothvid.plain_text import read_json
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
 LIBRARY = "smoothvid"
@@ -41,7 +41,7 @@ def check_place(out: Path, force: bool) -> None:
 def is_export(folder: Path) -> bool:
     """Whether a folder is an exported model and holds nothing else."""
     try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        config = read_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         return config.get("library_name") == LIBRARY and {item.name for item in folder.iterdir()} <= OURS
     except (OSError, ValueError, AttributeError):
         return False

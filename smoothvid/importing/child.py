@@ -5,7 +5,6 @@ and facts.json.
 """
 
 import contextlib
-import json
 import os
 import resource
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 from smoothvid.errors import CheckpointError
 from smoothvid.importing.records import printable, unpickle
+from smoothvid.plain_text import write_json
 
 TENSORS, FACTS = "tensors.safetensors", "facts.json"
 
@@ -62,7 +62,7 @@ def main(path: str, folder: str, memory: int, seconds: int) -> None:
         facts = {"error": "reading it takes more memory than a file of its size can need; refused"}
     except Exception as error:  # OSError: no right to read it, or no room for the tensors; others: an odd file
         facts = {"error": f"cannot be read ({printable(' '.join(str(error).split())) or type(error).__name__})"}
-    Path(folder, FACTS).write_text(json.dumps(facts))
+    Path(folder, FACTS).write_text(write_json(facts))
 
 
 if __name__ == "__main__":

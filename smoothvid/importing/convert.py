@@ -11,7 +11,16 @@ from smoothvid.errors import CheckpointError, ConfigError
 from smoothvid.importing.read import Contents
 from smoothvid.models import family_names, get_family
 from smoothvid.models.family import Family
-from smoothvid.models.published import NOISE, RECOMPUTED, Published, Snapshot, argument, has_motion
+from smoothvid.models.published import (
+    NOISE,
+    RECOMPUTED,
+    Arguments,
+    Published,
+    Snapshot,
+    argument,
+    has_motion,
+    refuse_rest,
+)
 
 _MEAN_OF = 4096  # contents
 Rename = Callable[[Mapping[str, Tensor], Any], dict[str, Tensor]]
@@ -57,11 +66,12 @@ def convert(contents: Contents) -> Converted:
     family, published = _family(snapshot)
     try:
         config = published.config(snapshot)
+        refuse_rest(snapshot)
     except (ConfigError, IndexError, TypeError, ValueError) as error:
         raise CheckpointError(f"no {family.name} here can be built as it was: {error}") from None
     labels, num_frames = snapshot.generator.get("mapping.embed.weight"), _num_frames(snapshot)
     c_dim, image_only = labels.shape[1] if labels is not None and labels.ndim == 2 else 0, num_frames == 1
-    fps = _fps(snapshot.generator_args) or _fps(contents.settings)
+    fps = _fps(snapshot.generator_args) or _fps(Arguments(contents.settings))
     result = Converted(family, config, c_dim, image_only, fps, left_out=dict(contents.left_out))
 
     def generator() -> nn.Module:
@@ -90,17 +100,24 @@ def convert(contents: Contents) -> Converted:
     return result
 
 
-def _arguments(network: Mapping[str, Any]) -> dict[str, Any]:
-    """What a network was built with, by name: options of its parts beside its own, and `cfg` wherever it stood."""
+def _arguments(network: Mapping[str, Any]) -> Arguments:
+    """What a network was built with, by name: options of its parts beside its own, and `cfg` wherever it stood.
+
+    Raises:
+        CheckpointError: an argument without a name, whose meaning its place alone tells.
+    """
     flat = dict(network["kwargs"]) if isinstance(network.get("kwargs"), dict) else {}
     for item in network.get("args") or []:
-        if isinstance(item, dict):
-            flat.setdefault("cfg", item)
+        if not isinstance(item, dict) or "cfg" in flat:
+            raise CheckpointError(f"it was built with the unnamed argument {item}, which the networks here do not know")
+        flat["cfg"] = item
     for part, prefix in (("synthesis", ""), ("block", ""), ("layer", ""), ("epilogue", ""), ("mapping", "mapping_")):
-        options = flat.pop(f"{part}_kwargs", None)
-        for name, value in options.items() if isinstance(options, dict) else ():
-            flat.setdefault(prefix + name, value)
-    return flat
+        options = flat.get(f"{part}_kwargs")
+        if isinstance(options, dict):
+            del flat[f"{part}_kwargs"]
+            for name, value in options.items():
+                flat.setdefault(prefix + name, value)
+    return Arguments(flat)
 
 
 def _family(snapshot: Snapshot) -> tuple[Family, Published]:
@@ -123,7 +140,7 @@ def _num_frames(snapshot: Snapshot) -> int:
     return found if isinstance(found, int) and 1 <= found <= 1024 else 3
 
 
-def _fps(args: Mapping[str, Any]) -> float | None:
+def _fps(args: Arguments) -> float | None:
     try:
         found = argument(args, "cfg.sampling.fps", "cfg.fps", "fps", default=None)
     except CheckpointError:  # it leads out of the file; one can live without

@@ -1,6 +1,5 @@
 """Reading a snapshot in a process of its own, and what that process has written."""
 
-import json
 import os
 import signal
 import subprocess
@@ -16,17 +15,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from smoothvid.errors import CheckpointError
+from smoothvid.file_kind import file_kind
 from smoothvid.importing.child import FACTS, TENSORS
+from smoothvid.plain_text import read_json
 
 _MAX_FACTS = 64 * 2**20  # bytes
-_KNOWN = [  # first bytes of what people give instead
-    (b"PK\x03\x04", "a zip file, such as torch.save writes"),
-    (b"\x1f\x8b", "a gzip file; unpack it first"),
-    (b"7z\xbc\xaf", "a 7z file; unpack it first"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"version https://git-lfs", "a stand-in that git-lfs left; fetch the file itself"),
-    (b"<", "a web page, perhaps of a download that asks for a click"),
-]
+_OWN = "; smoothvid reads its own without import"
 
 
 @dataclass(frozen=True)
@@ -98,7 +92,7 @@ def _collect(path: Path, folder: Path, ended: int | None) -> Contents:
     try:
         if (folder / FACTS).stat().st_size > _MAX_FACTS:
             raise ValueError("too much of it")
-        facts = json.loads((folder / FACTS).read_text())
+        facts = read_json((folder / FACTS).read_text())
         if "error" in facts:
             raise CheckpointError(f"{path}: {facts['error']}")
         return grouped(load_file(folder / TENSORS), facts)
@@ -113,16 +107,18 @@ def _check_kind(path: Path) -> int:
     """The size of a file that may be a snapshot. Raises CheckpointError for one that is something else by its look."""
     try:
         with open(path, "rb") as file:
-            start, size = file.read(64), os.fstat(file.fileno()).st_size
+            start, size = file.read(1), os.fstat(file.fileno()).st_size
+        kind, advice = file_kind(path)
     except IsADirectoryError:
         raise CheckpointError(f"{path}: a folder; give the snapshot itself, a .pkl file") from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
-    kind = next((what for first, what in _KNOWN if start.lstrip().startswith(first)), None)
-    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < size:
-        kind = "a safetensors file; smoothvid reads its own without import"
     if not start:
-        kind = "empty"
-    if kind is not None:
-        raise CheckpointError(f"{path}: not a snapshot but {kind}" if start else f"{path}: an empty file")
+        raise CheckpointError(f"{path}: an empty file")
+    if kind and kind != "a pickle":
+        own = {
+            "a zip archive": ", such as torch.save writes",
+            "a safetensors file": "; smoothvid reads its own without import",
+        }
+        raise CheckpointError(f"{path}: not a snapshot but {kind}{own.get(kind, advice)}")
     return size

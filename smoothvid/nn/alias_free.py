@@ -15,10 +15,8 @@ from smoothvid.nn import kernels
 from smoothvid.nn.filters import lowpass_taps
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
 from smoothvid.nn.linear_conv import Linear
-from smoothvid.nn.lrelu import SQRT2
+from smoothvid.nn.lrelu import CLAMP, SQRT2
 from smoothvid.nn.precision import full_precision
-
-ACTIVATION_CLAMP = 256.0
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ class FilteredLReLU(nn.Module):
     Source: StyleGAN3, section 3.2; the padding follows from exact sizes and centred filters.
     """
 
-    def __init__(self, inner: Band, outer: Band, in_size: int) -> None:
+    def __init__(self, inner: Band, outer: Band, in_size: int, clamp: float | None = CLAMP) -> None:
         super().__init__()
         rate = 2 * max(inner.sampling_rate, outer.sampling_rate)
         up, down = rate // inner.sampling_rate, rate // outer.sampling_rate
@@ -175,8 +173,8 @@ class FilteredLReLU(nn.Module):
         down_taps = lowpass_taps(TAPS * down, outer.cutoff, outer.half_width, rate)
         # The activation's gain √2 rides on the filter after it, a fourth root of two for each of two axes.
         down_taps = down_taps * math.sqrt(SQRT2)
-        clamp = ACTIVATION_CLAMP / SQRT2
-        self.plan = FilterPlan(in_size, outer.size, up, down, tuple(up_taps), tuple(down_taps), clamp)
+        bound = math.inf if clamp is None else clamp / SQRT2
+        self.plan = FilterPlan(in_size, outer.size, up, down, tuple(up_taps), tuple(down_taps), bound)
 
     def forward(self, x: Tensor, bias: Tensor, scale: Tensor | None = None) -> Tensor:
         """`scale` [N, C] multiplies x first."""

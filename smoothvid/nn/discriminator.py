@@ -7,18 +7,18 @@ from torch import Tensor, nn
 
 from smoothvid.nn import kernels
 from smoothvid.nn.linear_conv import Conv2d, Linear
+from smoothvid.nn.lrelu import CLAMP
 from smoothvid.nn.precision import full_precision
 from smoothvid.nn.temporal_shift import temporal_shift
 
-ACTIVATION_CLAMP = 256.0
 SQRT_HALF = math.sqrt(0.5)
 
 
 class FromRGB(Conv2d):
     """The first 1×1 convolution, from pixels to features: [N, 3, H, H] → [N, channels, H, H]."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(3, channels, 1, activation="lrelu", clamp=ACTIVATION_CLAMP)
+    def __init__(self, channels: int, clamp: float | None = CLAMP) -> None:
+        super().__init__(3, channels, 1, activation="lrelu", clamp=clamp)
 
     @full_precision
     def forward(self, x: Tensor) -> Tensor:
@@ -38,11 +38,18 @@ class ResidualBlock(nn.Module):
     With `shift`, the main branch (not the shortcut) sees its input shifted in time (TSM, "residual shift").
     """
 
-    def __init__(self, in_channels: int, mid_channels: int, out_channels: int, shift: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        mid_channels: int,
+        out_channels: int,
+        shift: bool = False,
+        clamp: float | None = CLAMP,
+    ) -> None:
         super().__init__()
         self.shift = shift
-        self.conv0 = Conv2d(in_channels, mid_channels, 3, activation="lrelu", clamp=ACTIVATION_CLAMP)
-        self.conv1 = DownConv(mid_channels, out_channels, 3, activation="lrelu", gain=SQRT_HALF, clamp=ACTIVATION_CLAMP)
+        self.conv0 = Conv2d(in_channels, mid_channels, 3, activation="lrelu", clamp=clamp)
+        self.conv1 = DownConv(mid_channels, out_channels, 3, activation="lrelu", gain=SQRT_HALF, clamp=clamp)
         self.skip = Conv2d(in_channels, out_channels, 1, bias=False, gain=SQRT_HALF)
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
@@ -79,10 +86,10 @@ class LogitHead(nn.Module):
     the logit itself.
     """
 
-    def __init__(self, channels: int, out_dim: int = 1, mbstd_group: int = 4) -> None:
+    def __init__(self, channels: int, out_dim: int = 1, mbstd_group: int = 4, clamp: float | None = CLAMP) -> None:
         super().__init__()
         self.mbstd_group = mbstd_group
-        self.conv = Conv2d(channels + 1, channels, 3, activation="lrelu", clamp=ACTIVATION_CLAMP)
+        self.conv = Conv2d(channels + 1, channels, 3, activation="lrelu", clamp=clamp)
         self.fc = Linear(channels * 16, channels, activation="lrelu")
         self.out = Linear(channels, out_dim)
 

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LRELU_SLOPE = 0.2
+CLAMP = 256.0  # on the magnitude of activations, unless settings say otherwise
 SQRT2 = math.sqrt(2.0)
 
 
@@ -14,4 +15,9 @@ def lrelu(x: Tensor, gain: float = SQRT2, clamp: float | None = None) -> Tensor:
     x = F.leaky_relu(x, LRELU_SLOPE)
     if gain != 1.0:
         x = x * gain
+    return bounded(x, clamp)
+
+
+def bounded(x: Tensor, clamp: float | None) -> Tensor:
+    """Clamp to ±`clamp`; None for no bound."""
     return x if clamp is None else F.hardtanh(x, -clamp, clamp)  # as clamp, with a cheaper gradient

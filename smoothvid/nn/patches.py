@@ -58,7 +58,8 @@ class PatchDiscriminator(nn.Sequential):
         widths: channels of the layers, each of which halves the side.
         outputs: kinds of logits.
         whole: the last layer takes in 4×4 places without a border; else it halves the side as the others do.
-        kernel, padding: of all these layers along time.
+        kernel: of all these layers along time.
+        padding: of each of these layers along time; none by default.
         keeping: further layers before the last that keep the size.
         noise: before each layer but the last; see NoisyConv.
         noise_last: before the last one, too.
@@ -70,18 +71,18 @@ class PatchDiscriminator(nn.Sequential):
         outputs: int = 1,
         whole: bool = False,
         kernel: int = 1,
-        padding: int = 0,
+        padding: Sequence[int] = (),
         keeping: int = 0,
         noise: float = 0.0,
         noise_last: bool = False,
     ) -> None:
-        sides, border = (kernel, 4, 4), (padding, 1, 1)
+        sides, along = (kernel, 4, 4), [*padding] or [0] * (len(widths) + 1)
         layers = [
-            NoisyConv(inner, outer, sides, 2, border, noise, norm=number > 0)
+            NoisyConv(inner, outer, sides, 2, (along[number], 1, 1), noise, norm=number > 0)
             for number, (inner, outer) in enumerate(pairwise([3, *widths]))
         ]
         top = widths[-1]
         layers += [NoisyConv(top, top, (3, 3, 3), 1, (1, 1, 1), noise) for _ in range(keeping)]
-        stride, border = (1, (padding, 0, 0)) if whole else (2, border)
+        stride, border = (1, (along[-1], 0, 0)) if whole else (2, (along[-1], 1, 1))
         layers.append(NoisyConv(top, outputs, sides, stride, border, noise * noise_last, norm=False, activation=False))
         super().__init__(*layers)

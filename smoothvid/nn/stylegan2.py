@@ -15,12 +15,10 @@ from torch.utils.checkpoint import checkpoint
 from smoothvid.nn import kernels
 from smoothvid.nn.filters import resample, upsampling_by_two
 from smoothvid.nn.linear_conv import Linear
-from smoothvid.nn.lrelu import SQRT2, lrelu
+from smoothvid.nn.lrelu import CLAMP, SQRT2, bounded, lrelu
 from smoothvid.nn.modulation import demodulation, kernel_energy, modulated_conv
 from smoothvid.nn.precision import full_precision
 from smoothvid.settings import check_ranges
-
-CLAMP = 256.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +30,15 @@ class GeneratorConfig:
     mapping_layers: int = 2
     channel_base: int = 16384
     channel_max: int = 512
+    clamp: float | None = CLAMP
+    """Bound on the magnitude of activations; none for no bound."""
     w_avg_decay: float = 0.995
 
     def __post_init__(self) -> None:
         check_ranges(self, 1, 8192, "z_dim", "w_dim", "channel_max")
         check_ranges(self, 1, 2**20, "channel_base")
         check_ranges(self, 1, 64, "mapping_layers")
+        check_ranges(self, 1e-6, 1e9, "clamp")
         check_ranges(self, 0, 1, "w_avg_decay")
 
 
@@ -48,9 +49,11 @@ class StyledConv(nn.Module):
     against the others', as published), then the filter.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, style_dim: int, up: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, style_dim: int, up: bool = False, clamp: float | None = CLAMP
+    ) -> None:
         super().__init__()
-        self.up = up
+        self.up, self.clamp = up, clamp
         self.affine = Linear(style_dim, in_channels, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels))
@@ -70,14 +73,15 @@ class StyledConv(nn.Module):
             y, scale = kernels.blur(y, pad=1), scale * 4  # zeros inserted on both axes take three quarters away
         else:
             y = modulated_conv(x, self.weight, style, 1, matrices)
-        return lrelu(y * (scale * SQRT2)[:, :, None, None] + (self.bias * SQRT2)[:, None, None], 1.0, CLAMP)
+        return lrelu(y * (scale * SQRT2)[:, :, None, None] + (self.bias * SQRT2)[:, None, None], 1.0, self.clamp)
 
 
 class ToRGB(nn.Module):
     """Modulated 1×1 convolution to three channels, not demodulated: x [N, in, H, H] → [N, 3, H, H]."""
 
-    def __init__(self, in_channels: int, style_dim: int) -> None:
+    def __init__(self, in_channels: int, style_dim: int, clamp: float | None = CLAMP) -> None:
         super().__init__()
+        self.clamp = clamp
         self.style_gain = 1 / math.sqrt(in_channels)
         self.affine = Linear(style_dim, in_channels, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(3, in_channels, 1, 1))
@@ -86,7 +90,7 @@ class ToRGB(nn.Module):
     @full_precision
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         y = modulated_conv(x, self.weight, self.affine(style) * self.style_gain, 0)
-        return (y + self.bias[:, None, None]).clamp(-CLAMP, CLAMP)
+        return bounded(y + self.bias[:, None, None], self.clamp)
 
 
 class Block(nn.Module):
@@ -95,11 +99,13 @@ class Block(nn.Module):
     styles [N, rows, style_dim]: one row for each convolution, and one for ToRGB, which the next block begins with.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, style_dim: int, first: bool) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, style_dim: int, first: bool, clamp: float | None = CLAMP
+    ) -> None:
         super().__init__()
-        self.conv0 = None if first else StyledConv(in_channels, out_channels, style_dim, up=True)
-        self.conv1 = StyledConv(in_channels if first else out_channels, out_channels, style_dim)
-        self.to_rgb = ToRGB(out_channels, style_dim)
+        self.conv0 = None if first else StyledConv(in_channels, out_channels, style_dim, True, clamp)
+        self.conv1 = StyledConv(in_channels if first else out_channels, out_channels, style_dim, clamp=clamp)
+        self.to_rgb = ToRGB(out_channels, style_dim, clamp)
 
     def forward(self, x: Tensor, picture: Tensor | None, styles: Tensor) -> tuple[Tensor, Tensor]:
         rows = iter(styles.unbind(1))
@@ -122,7 +128,13 @@ class Synthesis(nn.Module):
     """
 
     def __init__(
-        self, resolution: int, style_dim: int, channel_base: int = 16384, channel_max: int = 512, extra_dim: int = 0
+        self,
+        resolution: int,
+        style_dim: int,
+        channel_base: int = 16384,
+        channel_max: int = 512,
+        extra_dim: int = 0,
+        clamp: float | None = CLAMP,
     ) -> None:
         super().__init__()
         sides = [2**k for k in range(2, resolution.bit_length())]  # 4, 8 .. resolution
@@ -132,7 +144,7 @@ class Synthesis(nn.Module):
         self.const = nn.Parameter(torch.randn(widths[0], 4, 4))
         self.blocks = nn.ModuleDict()
         for side, inner, outer in zip(sides, [widths[0] + extra_dim, *widths], widths, strict=False):
-            self.blocks[str(side)] = Block(inner, outer, style_dim, first=side == 4)
+            self.blocks[str(side)] = Block(inner, outer, style_dim, side == 4, clamp)
         self.num_ws = 2 * len(sides)
 
     @property

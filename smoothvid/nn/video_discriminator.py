@@ -8,12 +8,13 @@ Source: StyleGAN-V (Skorokhodov et al., CVPR 2022), section 3.3; StyleSV (Zhang 
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from smoothvid.nn.discriminator import SQRT_HALF, FromRGB, LogitHead, ResidualBlock
+from smoothvid.nn.lrelu import CLAMP
 from smoothvid.nn.mapping import ConditionMapping
 from smoothvid.settings import check_ranges
 
@@ -32,6 +33,8 @@ class DiscriminatorConfig:
     fusion: Literal["mean", "concat"] = "mean"
     fusion_resolution: int = 16
     """The feature map's side at which the frames of a video become one."""
+    fusion_divisor: int = 2
+    """With "concat": how many times fewer channels each frame brings to the joint, so that it stays affordable."""
     time_embedding: int = 256
     """Width of the learned embedding of each gap between frames."""
     gaps: Literal["all", "first"] = "all"
@@ -39,7 +42,12 @@ class DiscriminatorConfig:
     balance_labels: bool = True
     """Give labels as much say as the gaps at first. Published networks (false) hardly hear them: one number among
     hundreds."""
+    hears_conditions: bool = True
+    """Whether gaps and labels are heard at all; if not, zeros stand for both in the judgement of a video (published
+    networks with dummy_c)."""
     mbstd_group: int = 4
+    clamp: float | None = CLAMP
+    """Bound on the magnitude of activations; none for no bound."""
     differences: float = 0.0
     """Show the first layer also how each frame differs from the one before it, with this strength against the frame
     itself (near frames of the data, whatever their world's pace, but twelve times as large at most); 0 (the papers')
@@ -52,7 +60,8 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         check_ranges(self, 1, 8192, "channel_max")
         check_ranges(self, 1, 2**20, "channel_base")
-        check_ranges(self, 1, 4096, "time_embedding", "mbstd_group")
+        check_ranges(self, 1, 4096, "time_embedding", "mbstd_group", "fusion_divisor")
+        check_ranges(self, 1e-6, 1e9, "clamp")
         check_ranges(self, 0, 100, "differences")
         if self.fusion_resolution not in (8, 16, 32, 64, 128, 256, 512, 1024):  # the last block works on 8 × 8
             raise ValueError(f"fusion_resolution must be a power of two from 8 to 1024, not {self.fusion_resolution}")
@@ -64,6 +73,18 @@ def check_resolution(resolution: int, discriminator: DiscriminatorConfig) -> Non
         raise ValueError(f"resolution must be a power of two from 16 to 1024, not {resolution}")
     if discriminator.fusion_resolution > resolution:
         raise ValueError(f"fusion_resolution {discriminator.fusion_resolution} is above the resolution {resolution}")
+    check_widths(resolution, discriminator)
+    divided = discriminator.fusion_resolution * (
+        discriminator.fusion_divisor if discriminator.fusion == "concat" else 1
+    )
+    if divided > discriminator.channel_base or discriminator.fusion_divisor > discriminator.channel_max:
+        raise ValueError(f"fusion_divisor {discriminator.fusion_divisor} leaves a frame no channel")
+
+
+def check_widths(resolution: int, part: Any) -> None:
+    """Raise ValueError if `channel_base` leaves the pictures' own layer, base/side channels wide, without a channel."""
+    if part.channel_base < resolution:
+        raise ValueError(f"channel_base must be at least the resolution {resolution}, not {part.channel_base}")
 
 
 class GapEncoding(nn.Module):
@@ -94,10 +115,10 @@ class FrameDifferences(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, channels: int, num_frames: int, strength: float) -> None:
+    def __init__(self, channels: int, num_frames: int, strength: float, clamp: float | None) -> None:
         super().__init__()
         self.num_frames, self.strength = num_frames, strength
-        self.from_rgb = FromRGB(channels)
+        self.from_rgb = FromRGB(channels, clamp)
         self.register_buffer("scale", torch.tensor(strength))
 
     @torch.no_grad()
@@ -124,31 +145,32 @@ class VideoDiscriminator(nn.Module):
     def __init__(self, resolution: int, config: DiscriminatorConfig, num_frames: int, c_dim: int = 0) -> None:
         super().__init__()
         self.num_frames, self.fusion, self.fusion_resolution = num_frames, config.fusion, config.fusion_resolution
-        self.balance_labels = config.balance_labels
+        self.balance_labels, self.hears_conditions = config.balance_labels, config.hears_conditions
 
         def width(side: int) -> int:
             return min(config.channel_base // side, config.channel_max)
 
-        self.from_rgb = FromRGB(width(resolution))
+        self.from_rgb = FromRGB(width(resolution), config.clamp)
         compares = config.differences > 0 and num_frames > 1
-        self.differences = FrameDifferences(width(resolution), num_frames, config.differences) if compares else None
+        self.differences = (
+            FrameDifferences(width(resolution), num_frames, config.differences, config.clamp) if compares else None
+        )
         self.blocks = nn.ModuleDict()
         in_channels, side = width(resolution), resolution
         while side > 4:
             out_channels = width(side // 2)
             if config.fusion == "concat":
-                # Side by side each frame has half its channels (StyleGAN-V), so that the joint stays affordable.
                 in_channels *= num_frames if side == config.fusion_resolution else 1
-                out_channels //= 2 if side // 2 == config.fusion_resolution else 1
+                out_channels //= config.fusion_divisor if side // 2 == config.fusion_resolution else 1
             shift = config.temporal_shift and num_frames > 1 and side > config.fusion_resolution
-            self.blocks[str(side)] = ResidualBlock(in_channels, width(side), out_channels, shift)
+            self.blocks[str(side)] = ResidualBlock(in_channels, width(side), out_channels, shift, config.clamp)
             in_channels, side = out_channels, side // 2
         has_gaps = num_frames > 1
         self.gap_encoding = GapEncoding(num_frames, config.time_embedding, config.gaps) if has_gaps else None
         condition_dim = c_dim + (self.gap_encoding.out_dim if self.gap_encoding is not None else 0)
         features = width(4)
         self.condition = ConditionMapping(condition_dim, features) if condition_dim else None
-        self.head = LogitHead(features, features if condition_dim else 1, config.mbstd_group)
+        self.head = LogitHead(features, features if condition_dim else 1, config.mbstd_group, config.clamp)
         judges_pictures = config.pictures and num_frames > 1
         self.picture = VideoDiscriminator(resolution, config, 1, c_dim) if judges_pictures else None
 
@@ -173,4 +195,5 @@ class VideoDiscriminator(nn.Module):
         assert times is not None
         gaps = self.gap_encoding(times)
         gain = math.sqrt(gaps.shape[1]) if self.balance_labels else 1.0  # the length that the gaps' numbers have
-        return torch.cat([*(c * gain for c in labels), gaps], dim=1)
+        conditions = torch.cat([*(c * gain for c in labels), gaps], dim=1)
+        return conditions if self.hears_conditions else torch.zeros_like(conditions)

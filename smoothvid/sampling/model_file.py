@@ -22,11 +22,13 @@ from smoothvid.checksums import check_file
 from smoothvid.errors import CheckpointError, ConfigError
 from smoothvid.files import flush
 from smoothvid.models import get_family
+from smoothvid.plain_text import read_json
 from smoothvid.sampling.shipped import MODEL_FILE, shipped, shipped_folder
 from smoothvid.settings import from_dict
 
 FORMAT = 1
 _MAX_HEADER = 16 * 2**20  # bytes; a real one has a few tens of thousands
+_TYPES = ("F64", "F32", "F16", "BF16", "I64")  # the last counts batches
 _MAX_NUMBER = 2**20  # of settings such as widths, depths, distances in frames
 
 
@@ -105,6 +107,7 @@ def read_model(path: Path) -> tuple[nn.Module, Any, ModelFacts]:
     except Exception as error:  # whatever an odd description may lead to
         raise CheckpointError(f"{path}: its model cannot be rebuilt ({_one_line(error)})") from error
     _check_shapes(path, header, shapes)
+    _check_types(path, header)
     with torch.random.fork_rng(devices=[]):  # loading a model leaves the caller's random numbers alone
         generator = family.build_generator(config, len(facts.label_names), False)
     try:
@@ -125,7 +128,7 @@ def _read_header(path: Path) -> dict[str, Any]:
             (size,) = struct.unpack("<Q", file.read(8))
             if size > _MAX_HEADER:
                 raise ValueError("its header is too large")
-            header = json.loads(file.read(size))
+            header = read_json(file.read(size))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     except (struct.error, ValueError, RecursionError) as error:
@@ -140,7 +143,7 @@ def _facts_from(header: dict[str, Any], path: Path) -> ModelFacts:
     if not isinstance(text, str):
         raise CheckpointError(f"{path}: a safetensors file, but not one of smoothvid's models")
     try:
-        data = dict(json.loads(text))
+        data = dict(read_json(text))
         if data.pop("format") != FORMAT:
             raise CheckpointError(f"{path}: written in another format version; update smoothvid to read it")
         return from_dict(ModelFacts, data)
@@ -167,6 +170,14 @@ def _check_shapes(path: Path, header: dict[str, Any], expected: dict[str, list[i
         if found.get(name) != expected.get(name):
             there, wanted = found.get(name, "missing"), expected.get(name, "not part of this model")
             raise CheckpointError(f"{path}: {name}: {there} in the file, {wanted} by its own description")
+
+
+def _check_types(path: Path, header: dict[str, Any]) -> None:
+    for name, entry in header.items():
+        if name != "__metadata__" and entry.get("dtype") not in _TYPES:
+            raise CheckpointError(
+                f"{path}: {name} is of type {entry.get('dtype')}; networks here have {', '.join(_TYPES)}"
+            )
 
 
 def _one_line(error: Exception) -> str:

@@ -24,6 +24,7 @@ from smoothvid.sampling.model import MODEL_FILE, ModelFacts, save_model
 from smoothvid.sampling.shipped import shipped, shipped_folder
 
 STATE_FILE = "state.pt"
+_TYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64)  # of weights; the last counts
 LITTLE_ROOM = 2**20  # bytes
 _logger = logging.getLogger(__name__)
 
@@ -102,12 +103,31 @@ def load_state(folder: Path) -> dict[str, Any]:
     try:
         check_all(folder, MODEL_FILE, STATE_FILE)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        state["average"] = load_file(folder / MODEL_FILE)
+        average = load_file(folder / MODEL_FILE)
     except OSError as error:
         raise CheckpointError(f"{error.filename}: cannot be read ({error.strerror})") from None
     except (ValueError, AttributeError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:120]})") from None
+    except Exception as error:  # whatever odd contents may lead to
+        raise CheckpointError(f"{path}: damaged ({type(error).__name__})") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path}: no training state of smoothvid's; use another checkpoint")
+    state["average"] = average
+    for name in ("average", "generator", "discriminator"):
+        tensors = state.get(name, {})
+        if not isinstance(tensors, dict) or not all(_is_weight(item) for item in tensors.items()):
+            raise CheckpointError(f"{path}: its {name} is no table of a network's weights; use another checkpoint")
     return state
+
+
+def _is_weight(item: tuple[Any, Any]) -> bool:
+    name, value = item
+    return (
+        isinstance(name, str)
+        and isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.dtype in _TYPES
+    )
 
 
 def _afresh(value: Any) -> Any:
@@ -136,9 +156,16 @@ def find_init(init: str | Path) -> Path:
     )
 
 
+def check_init(state: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same training state. Raises CheckpointError if it is not one that another training can start from."""
+    if not isinstance(state.get("phase"), str) or not isinstance(state.get("discriminator"), dict):
+        raise CheckpointError(f"{folder / STATE_FILE}: no training state to start from; use another checkpoint")
+    return state
+
+
 def strip_checkpoint(checkpoint: Path, out: Path) -> None:
     """Copy a checkpoint folder with only what another training starts from: averaged generator and discriminator."""
-    state = load_state(checkpoint)
+    state = check_init(load_state(checkpoint), checkpoint)
     out.mkdir(parents=True)
     shutil.copy(checkpoint / MODEL_FILE, out / MODEL_FILE)
     torch.save({"phase": state["phase"], "discriminator": state["discriminator"]}, out / STATE_FILE)

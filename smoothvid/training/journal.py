@@ -4,7 +4,6 @@ log.jsonl     a line a tick: step, losses, figures, warnings. The same run gives
 speed.jsonl   a line a tick: how fast it went, and when
 """
 
-import json
 import math
 import signal
 import threading
@@ -17,6 +16,7 @@ from typing import Any
 
 from smoothvid import processes
 from smoothvid.files import flush, write_whole
+from smoothvid.plain_text import read_json, write_json
 
 LOG, SPEED = "log.jsonl", "speed.jsonl"
 
@@ -51,7 +51,7 @@ class RunLog:
         }
         self.lines: list[dict[str, Any]] = kept[LOG]
         for name, lines in kept.items():
-            write_whole(run / name, "".join(json.dumps(line) + "\n" for line in lines))
+            write_whole(run / name, "".join(write_json(line) + "\n" for line in lines))
         self._began = time.perf_counter()
 
     def write(self, line: dict[str, Any]) -> None:
@@ -74,7 +74,7 @@ class RunLog:
 
     def _append(self, name: str, line: dict[str, Any]) -> None:
         with open(self.run / name, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(write_json(line) + "\n")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for text in path.read_bytes().splitlines() if path.is_file() else []:
         try:
-            line = json.loads(text)
+            line = read_json(text, finite=False)
         except ValueError:
             break
         if not isinstance(line, dict):

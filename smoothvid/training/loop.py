@@ -17,7 +17,7 @@ from smoothvid.batch import to_batch
 from smoothvid.data.dataset import VideoDataset
 from smoothvid.data.frame_times import FrameDraw
 from smoothvid.data.loader import BatchReader, ClipSettings, Part, batches
-from smoothvid.errors import ConfigError, DataError, TrainingError
+from smoothvid.errors import CheckpointError, ConfigError, DataError, TrainingError
 from smoothvid.models import get_family
 from smoothvid.nn.augment import AdaController
 from smoothvid.nn.running_means import forget_means, settle_means
@@ -136,7 +136,18 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state that `load_state` read."""
+        """Go on from a state that `load_state` read.
+
+        Raises:
+            CheckpointError: it is that of another training, or is missing something.
+        """
+        try:
+            self._restore(state)
+        except Exception as error:  # whatever odd contents may lead to
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            raise CheckpointError(f"{self.run_folder}: its training state does not fit the run ({reason})") from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.average.load_state_dict(state["average"])
@@ -145,11 +156,17 @@ class Training:
                 {key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups
             ]
             optimizer.load_state_dict(state["optimizers"][name])
+            for parameter, noted in optimizer.state.items():
+                if any(value.numel() > 1 and value.shape != parameter.shape for value in noted.values()):
+                    raise ValueError("an optimizer's numbers have another shape than its weights")
             for group, ours in zip(optimizer.param_groups, rates, strict=True):
                 group.update(ours)  # the settings' rates, should they have been changed
         self.ada.load_state_dict(state["ada"])
-        self.step_number, self.seen_clips, self.seen_frames = state["step"], state["seen_clips"], state["seen_frames"]
-        self.tick, self.skipped = Tick(state["tick"]), state["skipped"]
+        counts = [state[name] for name in ("step", "seen_clips", "seen_frames", "skipped")]
+        if not all(type(count) is int and 0 <= count < 2**48 for count in counts):
+            raise ValueError("its counts are no whole numbers")
+        self.step_number, self.seen_clips, self.seen_frames, self.skipped = counts
+        self.tick = Tick({str(name): (float(total), int(count)) for name, (total, count) in state["tick"].items()})
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> None:
         """Train to the end of the settings' length; writes log, previews, checkpoints and the report.

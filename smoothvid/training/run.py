@@ -1,7 +1,6 @@
 """Start or continue a run in its folder."""
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -15,9 +14,17 @@ from smoothvid import processes
 from smoothvid.data.dataset import open_dataset
 from smoothvid.errors import CheckpointError, ConfigError
 from smoothvid.files import write_whole
+from smoothvid.plain_text import read_json, write_json
 from smoothvid.run_config import PhaseName, RunConfig, run_config_from_dict, run_config_to_dict
 from smoothvid.training.batch_parts import BatchGpu
-from smoothvid.training.checkpoint import STATE_FILE, checkpoint_folders, find_init, load_state, newest_state
+from smoothvid.training.checkpoint import (
+    STATE_FILE,
+    check_init,
+    checkpoint_folders,
+    find_init,
+    load_state,
+    newest_state,
+)
 from smoothvid.training.journal import LOG, SPEED
 from smoothvid.training.loop import Progress, Training
 from smoothvid.training.pace import settled
@@ -89,7 +96,7 @@ def prepare_run(request: RunRequest) -> tuple[Training, dict[str, TransferReport
         return training, _start(training, request)  # it was ended before its first checkpoint
     processes.by_first(lambda: _lock(run))
     state = load_state(processes.by_first(lambda: newest_state(run)[0]))
-    if state["data"] != training.fingerprint and DATASET not in request.accept:
+    if state.get("data") != training.fingerprint and DATASET not in request.accept:
         raise ConfigError(
             f"{request.dataset} is not the dataset that {run} was trained on; --accept {DATASET} goes on with it all "
             "the same, --init starts a new run from these weights"
@@ -140,7 +147,7 @@ def _holds_run(run: Path) -> bool:
 def _is_of_a_run(path: Path) -> bool:
     """Whether a config.json is one of ours, whole or damaged, and not of an exported model, say."""
     try:
-        return "phase" in json.loads(path.read_text())
+        return "phase" in read_json(path.read_text())
     except (OSError, ValueError, TypeError):
         return True
 
@@ -178,19 +185,25 @@ def _write_config(request: RunRequest, changes: list[dict[str, Any]]) -> None:
     path, earlier = request.out / CONFIG_FILE, []
     if changes:
         earlier = _read_config(request.out).get("changes", [])
-    content: dict[str, Any] = {"phase": request.phase, "seed": request.seed, "dataset": str(request.dataset)}
+    content: dict[str, Any] = {
+        "phase": request.phase,
+        "seed": request.seed,
+        "dataset": os.path.abspath(request.dataset),
+    }
     content |= run_config_to_dict(request.config)
     content |= {"changes": [*earlier, *changes]} if changes else {}
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    write_whole(path, write_json(content, indent=2) + "\n")
 
 
 def _read_config(run: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads((run / CONFIG_FILE).read_text())
+        content: dict[str, Any] = read_json((run / CONFIG_FILE).read_text())
     except OSError:
         raise CheckpointError(f"{run}: no run here ({CONFIG_FILE} is missing)") from None
     except ValueError as error:
         raise CheckpointError(f"{run / CONFIG_FILE}: damaged ({error})") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{run / CONFIG_FILE}: damaged (it is no table of settings)")
     return content
 
 
@@ -202,8 +215,8 @@ def _changed_settings(run: Path, request: RunRequest) -> list[dict[str, Any]]:
     """
     known = _read_config(run)
     for name, asked in (("phase", request.phase), ("seed", request.seed)):
-        if known[name] != asked:
-            raise ConfigError(f"--resume: {run} was made with {name} {known[name]}, not {asked}; give the same")
+        if known.get(name) != asked:
+            raise ConfigError(f"--resume: {run} was made with {name} {known.get(name)}, not {asked}; give the same")
     theirs = _flatten(run_config_to_dict(read_run_config(run)))
     ours = _flatten(run_config_to_dict(request.config))
     changed = [key for key in ours if ours[key] != theirs.get(key)]
@@ -232,6 +245,7 @@ def _start_from(training: Training, init: str | Path) -> dict[str, TransferRepor
     """Take the weights of another run; from an image to a video model the motion mask starts as the settings say."""
     folder = find_init(init)
     state = load_state(folder) if (folder / STATE_FILE).is_file() else newest_state(folder)[1]
+    check_init(state, folder)
     begins_motion = state["phase"] == "pretrain" and training.phase_name == "train"
     fresh = ("synthesis.motion_mask",) if begins_motion else ()
     reports = {

@@ -96,7 +96,7 @@ def test_other_files_are_told_by_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "page.pkl").write_text("\n<!DOCTYPE html><html>")
     (tmp_path / "packed.pkl.gz").write_bytes(b"\x1f\x8b\x08\x00abc")
     for name, words in {
-        "torch.pt": "a zip file, such as torch.save writes",
+        "torch.pt": "a zip archive, such as torch.save writes",
         "model.safetensors": "a safetensors file",
         "empty.pkl": "an empty file",
         "page.pkl": "a web page",

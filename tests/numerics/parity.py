@@ -1,6 +1,7 @@
 """Read the published system's numbers and rebuild, by the rule that came with them, the weights they were made with."""
 
 import json
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,36 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-PARITY = Path(__file__).resolve().parents[3] / "shared" / "parity"
+from smoothvid.models.published import Arguments, Snapshot
+
+PARITY = Path(os.environ.get("SMOOTHVID_PARITY") or Path(__file__).resolve().parents[3] / "shared" / "parity")
+"""Other numbers of the same kind are read where SMOOTHVID_PARITY says."""
 
 
 def draw(name: str, shape: list[int], suffix: str = "") -> np.ndarray:
     seed = zlib.crc32((name + suffix).encode())
     return np.random.Generator(np.random.PCG64(seed)).standard_normal(shape).astype(np.float32)
+
+
+def kind(facts: dict[str, Any]) -> str:
+    """What a variant is of: stylesv, styleganv or mocogan-sg2, its motion alone, a discriminator, or a pair of them."""
+    config = facts.get("config", {})
+    if facts.get("network") == "discriminator":
+        return "pair" if config["source"] == "mocogan" else "discriminator"
+    if facts.get("network") != "generator":
+        return "other"
+    if config["motion"]["gen_strategy"] == "autoregressive":
+        return "mocogan-sg2"
+    if "img_resolution" not in facts["constructor"]:
+        return "motion"
+    return "stylesv" if "layer_names" in facts else "styleganv"
+
+
+def variants(wanted: str, having: str = "") -> list[str]:
+    """Names of all variants of a kind; only those with such an array, where one is given."""
+    paths = sorted(PARITY.glob("*.json"))
+    found = [path.stem for path in paths if kind(json.loads(path.read_text())) == wanted]
+    return [name for name in found if not having or having in np.load(PARITY / f"{name}.npz")]
 
 
 class Variant:
@@ -28,6 +53,13 @@ class Variant:
         self.facts: dict[str, Any] = json.loads((PARITY / f"{name}.json").read_text())
         self.arrays = np.load(PARITY / f"{name}.npz")
         self.suffix = self.facts["seed_suffix"]
+
+    def snapshot(self) -> Snapshot:
+        """The network as the importer gets it, so that settings are read from its arguments by the importer's rules."""
+        args, state = Arguments({**self.facts["constructor"], "cfg": self.facts["config"]}), self.state()
+        if self.facts["network"] == "discriminator":
+            return Snapshot(Arguments({}), {}, args, state)
+        return Snapshot(args, state)
 
     def state(self) -> dict[str, Tensor]:
         values = {}

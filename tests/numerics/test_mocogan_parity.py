@@ -1,5 +1,6 @@
 """MoCoGAN on StyleGAN2 against the published networks' numbers, with weights rebuilt by rule: relative error ≤ 1e-4."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -7,17 +8,22 @@ import torch
 from torch import Tensor
 
 from smoothvid.models.adversarial import over_judges
-from smoothvid.models.mocogan_sg2.config import DiscriminatorConfig, GeneratorConfig, MoCoGANSG2Config, MotionConfig
+from smoothvid.models.mocogan_sg2.config import DiscriminatorConfig, MoCoGANSG2Config
 from smoothvid.models.mocogan_sg2.discriminator import DiscriminatorPair
 from smoothvid.models.mocogan_sg2.generator import Generator
-from smoothvid.models.mocogan_sg2.published import published_generator, published_pair
+from smoothvid.models.mocogan_sg2.published import (
+    pair_settings,
+    published_config,
+    published_generator,
+    published_pair,
+)
+from smoothvid.models.published import refuse_rest
 from smoothvid.nn.losses import fake_loss, r1_penalty, real_loss
 
-from .parity import Variant, draw, gradient_norms, record_outputs, relative_error, strided
+from .parity import Variant, draw, gradient_norms, record_outputs, relative_error, strided, variants
 
 TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 1e-3
-PAIRS = ["q_mocogan_d", "q2_mocogan_d_train_noise", "q3_mocogan_d_3frames_pad"]
 
 
 def compare(variant: Variant, found: dict[str, Tensor], tolerance: float = TOLERANCE) -> None:
@@ -27,18 +33,15 @@ def compare(variant: Variant, found: dict[str, Tensor], tolerance: float = TOLER
 
 
 def build_generator(variant: Variant) -> Generator:
-    published, sizes = variant.facts["config"], variant.facts["constructor"]
-    config = MoCoGANSG2Config(
-        resolution=sizes["img_resolution"],
-        motion=MotionConfig(distance=published["motion"]["motion_z_distance"], memory=published["max_num_frames"]),
-        generator=GeneratorConfig(channel_base=sizes["channel_base"], channel_max=sizes["channel_max"]),
-    )
-    generator = Generator(config, sizes["c_dim"])
-    generator.load_state_dict(published_generator(variant.state()), strict=True)
+    snapshot = variant.snapshot()
+    config = published_config(snapshot)
+    refuse_rest(snapshot)
+    generator = Generator(config, variant.facts["constructor"]["c_dim"])
+    generator.load_state_dict(published_generator(snapshot.generator), strict=True)
     return generator.eval()
 
 
-@pytest.mark.parametrize("name", ["p_mocogan_g", "p2_mocogan_g_c3"])
+@pytest.mark.parametrize("name", variants("mocogan-sg2"))
 @pytest.mark.usefixtures("means_at_once")
 def test_generator(name: str) -> None:
     variant = Variant(name)
@@ -75,11 +78,12 @@ def test_generator(name: str) -> None:
         compare(variant, {"ema_w_avg_after": generator.mapping.w_avg, "img_after_ema_s": after[:, :, ::step, ::step]})
 
 
-def test_generator_gradients() -> None:
-    variant = Variant("p_mocogan_g")
+@pytest.mark.parametrize("name", variants("mocogan-sg2", having="grad_z"))
+def test_generator_gradients(name: str) -> None:
+    variant = Variant(name)
     generator = build_generator(variant).double()
     z, motion_z = (variant.input(key).double().requires_grad_(True) for key in ("z", "motion_z"))
-    images = generator(z, None, motion_z, variant.array("t").double())
+    images = generator(z, variant.input("c").double(), motion_z, variant.array("t").double())
     (images * torch.from_numpy(draw("img_cotangent", list(images.shape), variant.suffix))).sum().backward()
     assert z.grad is not None and motion_z.grad is not None
     found = {
@@ -91,34 +95,33 @@ def test_generator_gradients() -> None:
 
 
 def build_pair(variant: Variant) -> DiscriminatorPair:
-    published, sizes = variant.facts["config"], variant.facts["constructor"]
+    snapshot, facts = variant.snapshot(), variant.facts
     config = MoCoGANSG2Config(
-        resolution=sizes["img_resolution"],
-        discriminator=DiscriminatorConfig(channel_base=sizes["channel_base"], channel_max=sizes["channel_max"]),
+        resolution=facts["constructor"]["img_resolution"],
+        discriminator=DiscriminatorConfig(**pair_settings(snapshot)),
     )
-    pair = DiscriminatorPair(config, published["num_frames_per_video"])
-    pair.load_state_dict(published_pair(variant.state()), strict=True)
+    refuse_rest(snapshot)
+    pair = DiscriminatorPair(config, facts["config"]["num_frames_per_video"])
+    assert snapshot.discriminator is not None
+    pair.load_state_dict(published_pair(snapshot.discriminator), strict=True)
     pair.train(variant.facts["video_mode"].startswith("training"))
     return pair
 
 
-@pytest.fixture
-def given_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Noise layers add the draws named noise.0, noise.1 .. one after the other."""
-    count = 0
+def give_noise(monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    """Let noise layers add the draws named noise.0, noise.1 .. one after the other."""
+    count = itertools.count()
 
     def named(like: Tensor) -> Tensor:
-        nonlocal count
-        count += 1
-        return torch.from_numpy(draw(f"noise.{count - 1}", list(like.shape))).to(like)
+        return torch.from_numpy(draw(f"noise.{next(count)}", list(like.shape), suffix)).to(like)
 
     monkeypatch.setattr(torch, "randn_like", named)
 
 
-@pytest.mark.parametrize("name", PAIRS)
-@pytest.mark.usefixtures("given_noise")
-def test_pair(name: str) -> None:
+@pytest.mark.parametrize("name", variants("pair"))
+def test_pair(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variant = Variant(name)
+    give_noise(monkeypatch, variant.suffix)
     pair, rows = build_pair(variant), variant.facts["constructor"]["img_resolution"] // 16
     outputs = record_outputs(pair)
     images = variant.input("img").requires_grad_(True)

@@ -3,40 +3,25 @@
 import pytest
 import torch
 
-from smoothvid.models.published import MOTION_RULES, published_discriminator, renamed
-from smoothvid.models.stylesv.config import GeneratorConfig, MotionConfig, StyleSVConfig
+from smoothvid.models.published import (
+    MOTION_RULES,
+    discriminator_settings,
+    published_discriminator,
+    refuse_rest,
+    renamed,
+)
+from smoothvid.models.styleganv.config import DiscriminatorConfig  # its defaults are those of files that say nothing
+from smoothvid.models.stylesv.config import MotionConfig
 from smoothvid.models.stylesv.generator import Generator
-from smoothvid.models.stylesv.published import published_generator
+from smoothvid.models.stylesv.published import published_config, published_generator
 from smoothvid.nn.losses import r1_penalty
 from smoothvid.nn.motion import Motion, MotionKind
-from smoothvid.nn.video_discriminator import DiscriminatorConfig, VideoDiscriminator
+from smoothvid.nn.video_discriminator import VideoDiscriminator
 
-from .parity import Variant, draw, gradient_norms, record_outputs, relative_error, strided
+from .parity import Variant, draw, gradient_norms, record_outputs, relative_error, strided, variants
 
 TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 2e-3  # the activation's kink turns rounding into sign flips
-
-GENERATORS = [
-    "a_g_linear_concat",
-    "b_g_bspline",
-    "c_g_bspline_bsemb",
-    "d_g_bspline_lowrank4",
-    "e_g_linear_add",
-    "e2_g_bspline_add_mask",
-    "k_g_linear_trunc_gain",
-    "l_g_image_pretrain_zero_mask",
-]
-DISCRIMINATORS = [
-    "f_d_tsm_tmean",
-    "g_d_concat",
-    "h_d_tsm_concat",
-    "i_d_image_pretrain",
-    "j_d_tsm_tmean_r1",
-    "o_styleganv_d",
-    "o2_styleganv_d_c3_uniform",
-    "o3_styleganv_d_image",
-]
-MOTIONS = [f"m_motion_{kind}_d{d}" for kind in ("linear", "bspline", "bspline_bsemb") for d in (16, 256)]
 
 
 def motion_config(facts: dict) -> MotionConfig:
@@ -52,40 +37,26 @@ def motion_config(facts: dict) -> MotionConfig:
 
 
 def build_generator(variant: Variant) -> Generator:
-    published, sizes = variant.facts["config"], variant.facts["constructor"]
-    config = StyleSVConfig(
-        resolution=sizes["img_resolution"],
-        motion=motion_config(variant.facts),
-        generator=GeneratorConfig(
-            fuse=published["fuse_w"],
-            low_rank=max(published["low_rank"], 0),
-            channel_base=sizes["channel_base"],
-            channel_max=sizes["channel_max"],
-        ),
-    )
-    generator = Generator(config, image_only=not published["learnable_motion_mask"])
-    generator.load_state_dict(published_generator(variant.state(), config), strict=True)
+    snapshot = variant.snapshot()
+    config = published_config(snapshot)
+    refuse_rest(snapshot)
+    generator = Generator(config, image_only=not variant.facts["config"]["learnable_motion_mask"])
+    generator.load_state_dict(published_generator(snapshot.generator, config), strict=True)
     return generator.eval()
 
 
 def build_discriminator(variant: Variant) -> VideoDiscriminator:
-    published, sizes = variant.facts["config"], variant.facts["constructor"]
-    config = DiscriminatorConfig(
-        channel_base=sizes["channel_base"],
-        channel_max=sizes["channel_max"],
-        temporal_shift=published.get("tsm", False),
-        fusion="mean" if published.get("tmean", False) else "concat",
-        fusion_resolution=published["concat_res"],
-        gaps="first" if published["sampling"]["type"] == "uniform" else "all",
-        balance_labels=False,
-    )
-    num_frames = published["sampling"]["num_frames_per_video"]
+    snapshot = variant.snapshot()
+    config = DiscriminatorConfig(**discriminator_settings(snapshot))
+    refuse_rest(snapshot)
+    sizes, num_frames = variant.facts["constructor"], variant.facts["config"]["sampling"]["num_frames_per_video"]
     discriminator = VideoDiscriminator(sizes["img_resolution"], config, num_frames, sizes.get("c_dim", 0))
-    discriminator.load_state_dict(published_discriminator(variant.state()), strict=True)
+    assert snapshot.discriminator is not None
+    discriminator.load_state_dict(published_discriminator(snapshot.discriminator), strict=True)
     return discriminator.eval()
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", variants("stylesv"))
 @pytest.mark.usefixtures("means_at_once")
 def test_generator(name: str) -> None:
     variant = Variant(name)
@@ -145,7 +116,7 @@ def test_generator(name: str) -> None:
         assert relative_error(after[:, :, ::step, ::step], theirs) <= TOLERANCE
 
 
-@pytest.mark.parametrize("name", MOTIONS)
+@pytest.mark.parametrize("name", variants("motion"))
 def test_motion(name: str) -> None:
     variant = Variant(name)
     motion = Motion(motion_config(variant.facts))
@@ -170,7 +141,7 @@ def test_motion(name: str) -> None:
     assert relative_error(v_window, whole[:, -3:]) <= 1e-12
 
 
-@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("name", variants("discriminator"))
 def test_discriminator(name: str) -> None:
     variant = Variant(name)
     discriminator = build_discriminator(variant)

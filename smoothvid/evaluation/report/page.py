@@ -1,6 +1,5 @@
 """The report's page: what is shown, and in which words."""
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -25,6 +24,7 @@ from smoothvid.evaluation.report.pictures import (
     write_players,
 )
 from smoothvid.evaluation.report.tables import number_or_none, short_facts, tables
+from smoothvid.plain_text import write_json
 from smoothvid.sampling.sinks.base import errors_name
 from smoothvid.sampling.sinks.names import write_whole
 
@@ -227,7 +227,7 @@ def _protocol(result: Mapping[str, Any]) -> str:
 
 
 def _json(result: Mapping[str, Any]) -> str:
-    return json.dumps(result, indent=1, ensure_ascii=False)
+    return write_json(result, indent=1, ensure_ascii=False)
 
 
 def _data(result: Mapping[str, Any]) -> Mapping[str, Any]:

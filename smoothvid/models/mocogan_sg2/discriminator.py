@@ -32,7 +32,7 @@ class DiscriminatorPair(nn.Module):
                 [d.video_width * 2**number for number in range(halvings)],
                 whole=True,
                 kernel=4,
-                padding=time_padding(num_frames, halvings + 1, d.time_padding),
+                padding=time_padding(num_frames, halvings + 1, d.time_padding, d.padded_layers),
                 keeping=2 if config.resolution >= 256 else 0,
                 noise=d.noise,
             )
@@ -54,12 +54,17 @@ class DiscriminatorPair(nn.Module):
         return verdict if self.video is None else verdict + self.judge_videos(images).mean(1)
 
 
-def time_padding(num_frames: int, num_layers: int, asked: int | None = None) -> int:
+def time_padding(
+    num_frames: int, num_layers: int, asked: int | None = None, padded_layers: int | None = None
+) -> list[int]:
     """Frames of zeros on either side, in each of the video judge's layers; a layer takes away 3 less twice as many."""
-    enough = [padding for padding in (0, 1, 2) if num_frames > (3 - 2 * padding) * num_layers]
-    if asked is not None and asked not in enough:
+    padded = num_layers if padded_layers is None else min(padded_layers, num_layers)
+    enough = [padding for padding in (0, 1, 2) if num_frames > 3 * num_layers - 2 * padding * padded]
+    if not enough or (asked is not None and asked not in enough):
         raise ConfigError(
-            f"num_frames {num_frames} leave nothing to see for {num_layers} layers with time_padding {asked}; "
-            f"take model.discriminator.time_padding {enough[0]} or more, or more frames"
+            f"num_frames {num_frames} leave nothing to see for {num_layers} layers, {padded} of them with time_padding "
+            f"{2 if asked is None else asked}; take more of model.discriminator.time_padding or padded_layers, or more "
+            "frames"
         )
-    return enough[0] if asked is None else asked
+    padding = enough[0] if asked is None else asked
+    return [padding] * padded + [0] * (num_layers - padded)

@@ -46,7 +46,8 @@ class Synthesis(stylegan2.Synthesis):
 
     def __init__(self, config: MoCoGANSG2Config, image_only: bool) -> None:
         g = config.generator
-        super().__init__(config.resolution, g.w_dim + config.motion.z_dim, g.channel_base, g.channel_max)
+        style_dim = g.w_dim + config.motion.z_dim
+        super().__init__(config.resolution, style_dim, g.channel_base, g.channel_max, clamp=g.clamp)
         self.w_dim, self.v_gain = g.w_dim, 0.0 if image_only else 1.0
         if image_only:
             self.begin_motion()

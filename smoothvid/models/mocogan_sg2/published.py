@@ -5,14 +5,17 @@ from typing import Any
 
 from torch import Tensor
 
+from smoothvid.errors import CheckpointError
 from smoothvid.models.mocogan_sg2.config import MoCoGANSG2Config
 from smoothvid.models.published import (
+    FIXED,
     MAPPING_RULES,
     STYLEGAN2_RULES,
     Published,
     Rules,
     Snapshot,
     argument,
+    discriminator_settings,
     mapping_settings,
     published_discriminator,
     renamed,
@@ -25,6 +28,14 @@ _MOTION_RULES: Rules = [
     (r"synthesis\.motion_encoder\.mapping\.embed\.(weight|bias)", r"motion.mapping.embed.\1"),
     (r"synthesis\.motion_encoder\.mapping\.fc(\d+)\.(weight|bias)", r"motion.mapping.layers.\1.\2"),
 ]
+_FIXED = {
+    **FIXED,
+    "architecture": "skip",
+    "cfg.motion.fourier": False,
+    "cfg.motion.gen_strategy": "autoregressive",
+    "cfg.input.type": "const",
+    "cfg.time_enc.cond_type": "concat_w",
+}
 _IMAGE, _VIDEO = "image_discr.", "video_discr.main."
 
 
@@ -35,25 +46,45 @@ def recognizes(snapshot: Snapshot) -> bool:
 
 def published_config(snapshot: Snapshot) -> MoCoGANSG2Config:
     """The settings that the published networks were built with."""
-    args, judge = snapshot.generator_args, snapshot.discriminator_args
-    require(args, {"img_channels": 3, "architecture": "skip", "resample_filter": [1, 3, 3, 1]})
+    args = snapshot.generator_args
+    require(args, _FIXED)
     motion = {
         "z_dim": argument(args, "cfg.motion.z_dim"),
         "distance": argument(args, "cfg.motion.motion_z_distance"),
         "memory": argument(args, "cfg.max_num_frames", "cfg.sampling.max_num_frames", default=64),
     }
-    data = {"resolution": argument(args, "img_resolution"), "motion": motion, "generator": mapping_settings(snapshot)}
-    if judge is not None and snapshot.discriminator is not None:
-        first = snapshot.discriminator.get(f"{_VIDEO}1.weight")
-        data["discriminator"] = {
-            "channel_base": argument(judge, "channel_base", default=32768),
-            "channel_max": argument(judge, "channel_max", default=512),
-            "mbstd_group": argument(judge, "mbstd_group_size", "cfg.mbstd_group_size", default=4),
-            "video_width": 64 if first is None else len(first),
-            # Other numbers than 0 are counted otherwise there: 6 is two on either side, for three frames.
-            "time_padding": 0 if argument(judge, "cfg.video_discr_num_t_paddings", default=None) == 0 else None,
-        }
+    data = {
+        "resolution": argument(args, "img_resolution"),
+        "motion": motion,
+        "generator": mapping_settings(snapshot),
+        "discriminator": pair_settings(snapshot),
+    }
     return from_dict(MoCoGANSG2Config, data)
+
+
+def pair_settings(snapshot: Snapshot) -> dict[str, Any]:
+    """Settings of the two judges, as far as the snapshot's say something of them."""
+    args, tensors = snapshot.discriminator_args, snapshot.discriminator
+    if args is None or tensors is None:
+        return {}
+    image, first = discriminator_settings(snapshot), tensors.get(f"{_VIDEO}1.weight")
+    names = "channel_base", "channel_max", "mbstd_group", "clamp"
+    return {
+        **{name: image[name] for name in names if name in image},
+        "video_width": 64 if first is None else len(first),
+        **_time_padding(argument(args, "cfg.video_discr_num_t_paddings", default=None), tensors),
+    }
+
+
+def _time_padding(padded: Any, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Published judges pad so many of their first layers, by two frames on either side; None leaves it to us."""
+    if padded is None:
+        return {}
+    if type(padded) is not int or padded < 0:
+        raise CheckpointError(f"it was built with video_discr_num_t_paddings = {padded}, which is no number of layers")
+    layers = [value for name, value in tensors.items() if name.startswith(_VIDEO) and value.ndim == 5]
+    layers = [value for value in layers if value.shape[2] == 4]  # the others keep a video's length in any case
+    return {"time_padding": 2 if padded else 0, "padded_layers": padded if 0 < padded < len(layers) else None}
 
 
 def published_generator(state: Mapping[str, Tensor], config: Any = None) -> dict[str, Tensor]:

@@ -36,3 +36,4 @@ class StyleGANVConfig:
 
     def __post_init__(self) -> None:
         video_discriminator.check_resolution(self.resolution, self.discriminator)
+        video_discriminator.check_widths(self.resolution, self.generator)

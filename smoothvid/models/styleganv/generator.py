@@ -22,7 +22,7 @@ class Synthesis(stylegan2.Synthesis):
 
     def __init__(self, config: StyleGANVConfig, v_dim: int, image_only: bool) -> None:
         g = config.generator
-        super().__init__(config.resolution, g.w_dim, g.channel_base, g.channel_max, extra_dim=v_dim)
+        super().__init__(config.resolution, g.w_dim, g.channel_base, g.channel_max, v_dim, g.clamp)
         self.v_gain = 0.0 if image_only else 1.0
         if image_only:
             self.begin_motion()

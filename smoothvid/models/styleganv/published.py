@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, cat, ones
 
 from smoothvid.models.published import (
+    FIXED,
     MAPPING_RULES,
     MOTION_RULES,
     STYLEGAN2_RULES,
@@ -23,7 +24,14 @@ from smoothvid.models.published import (
 from smoothvid.models.styleganv.config import StyleGANVConfig
 from smoothvid.settings import from_dict
 
-_FIXED = {"img_channels": 3, "architecture": "skip", "resample_filter": [1, 3, 3, 1], "cfg.motion.fourier": True}
+_FIXED = {
+    **FIXED,
+    "architecture": "skip",
+    "cfg.motion.fourier": True,
+    "cfg.motion.gen_strategy": "conv",
+    "cfg.input.type": "temporal",
+    "cfg.time_enc.cond_type": "concat_const",
+}
 
 
 def recognizes(snapshot: Snapshot) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from smoothvid.nn import motion
+from smoothvid.nn.alias_free import Band, layer_bands
+from smoothvid.nn.lrelu import CLAMP
 from smoothvid.nn.video_discriminator import DiscriminatorConfig, check_resolution
 from smoothvid.settings import check_ranges
 
@@ -44,6 +46,8 @@ class GeneratorConfig:
     channel_base: int = 16384
     channel_max: int = 512
     output_scale: float = 0.25
+    clamp: float | None = CLAMP
+    """Bound on the magnitude of activations; none for no bound."""
     magnitude_decay: float = 0.999
     w_avg_decay: float = 0.998
 
@@ -55,12 +59,30 @@ class GeneratorConfig:
         check_ranges(self, 2, 64, "num_layers")
         check_ranges(self, 0, 256, "low_rank", "margin")
         check_ranges(self, 0, 1, "magnitude_decay", "w_avg_decay")
+        check_ranges(self, 1e-6, 1e9, "clamp")
+        check_ranges(self, -1e6, 1e6, "output_scale")
+        check_ranges(self, 0.01, 1024, "first_cutoff", "last_stopband_rel")
+        check_ranges(self, 0.5, 1024, "first_stopband")
         if not 0 <= self.num_critical < self.num_layers:
             raise ValueError(
                 f"num_critical must be from 0 to below num_layers {self.num_layers}, not {self.num_critical}"
             )
-        if not (0 < self.first_cutoff < self.first_stopband and self.last_stopband_rel > 1):
-            raise ValueError("stopbands lie above cutoffs: 0 < first_cutoff < first_stopband and 1 < last_stopband_rel")
+        if not (self.first_cutoff < self.first_stopband and self.last_stopband_rel > 1):
+            raise ValueError("stopbands lie above cutoffs: first_cutoff < first_stopband and 1 < last_stopband_rel")
+
+    def bands(self, resolution: int) -> list[Band]:
+        """The bands of the layers' outputs, for pictures of this side."""
+        return layer_bands(
+            resolution,
+            self.num_layers,
+            self.num_critical,
+            self.first_cutoff,
+            self.first_stopband,
+            self.last_stopband_rel,
+            self.margin,
+            self.channel_base,
+            self.channel_max,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +101,20 @@ class StyleSVConfig:
                 "motion.start = 'weights' needs fuse 'concat' or 'layers': addition has no weights to start from"
             )
         g, v_dim = self.generator, self.motion.v_dim
+        if g.first_cutoff > self.resolution / 2:
+            raise ValueError(
+                f"first_cutoff must be at most half the resolution {self.resolution}, not {g.first_cutoff}"
+            )
+        bands = g.bands(self.resolution)
+        if any(band.half_width > 8 * band.sampling_rate for band in bands):
+            raise ValueError(
+                f"first_stopband {g.first_stopband} and last_stopband_rel {g.last_stopband_rel} are far above what "
+                f"the resolution {self.resolution} can hold; stopbands are usually up to twice the cutoffs"
+            )
+        if not all(band.channels for band in bands):
+            raise ValueError(
+                f"channel_base must be more than half the resolution {self.resolution}, not {g.channel_base}"
+            )
         channels = round(min(g.channel_base / 2 / g.first_cutoff, g.channel_max))  # of the first layer
         if g.fuse == "add" and not g.w_dim == channels == v_dim:
             raise ValueError(

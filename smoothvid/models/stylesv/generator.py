@@ -11,8 +11,9 @@ from torch.utils.checkpoint import checkpoint
 
 from smoothvid.models.generator import VideoGenerator
 from smoothvid.models.stylesv.config import GeneratorConfig, MotionConfig, StyleSVConfig
-from smoothvid.nn.alias_free import Band, FilteredLReLU, FourierInput, layer_bands
+from smoothvid.nn.alias_free import Band, FilteredLReLU, FourierInput
 from smoothvid.nn.linear_conv import Linear
+from smoothvid.nn.lrelu import bounded
 from smoothvid.nn.mapping import StyleMapping
 from smoothvid.nn.modulation import ModulatedConv
 from smoothvid.nn.motion import Motion
@@ -35,7 +36,7 @@ class SynthesisLayer(nn.Module):
             motion_style=config.fuse == "layers",
         )
         self.bias = nn.Parameter(torch.zeros(outer.channels))
-        self.activate = FilteredLReLU(inner, outer, inner.size + 2)
+        self.activate = FilteredLReLU(inner, outer, inner.size + 2, config.clamp)
 
     def forward(self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         y, scale = self.conv.convolve(x, w, v, update_emas)
@@ -58,10 +59,11 @@ class ToRGB(nn.Module):
             magnitude_decay=config.magnitude_decay,
         )
         self.bias = nn.Parameter(torch.zeros(3))
+        self.clamp = config.clamp
 
     @full_precision
     def forward(self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
-        return (self.conv(x, w, v, update_emas) + self.bias[:, None, None]).clamp(-256, 256)
+        return bounded(self.conv(x, w, v, update_emas) + self.bias[:, None, None], self.clamp)
 
 
 class Synthesis(nn.Module):
@@ -74,17 +76,7 @@ class Synthesis(nn.Module):
         self.image_only = image_only
         self.checkpointing = False
         """Whether a layer's own results are made again for its gradients instead of being kept."""
-        bands = layer_bands(
-            resolution,
-            config.num_layers,
-            config.num_critical,
-            config.first_cutoff,
-            config.first_stopband,
-            config.last_stopband_rel,
-            config.margin,
-            config.channel_base,
-            config.channel_max,
-        )
+        bands = config.bands(resolution)
         self.num_ws = config.num_layers + 2
         self.input = FourierInput(config.w_dim, bands[0], config.waves, motion.fourier_dim)
         self.input_motion = Linear(v_dim, bands[0].channels, bias_init=1.0)

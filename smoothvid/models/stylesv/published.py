@@ -9,6 +9,7 @@ from torch import Tensor, eye, ones, zeros
 
 from smoothvid.errors import CheckpointError
 from smoothvid.models.published import (
+    FIXED,
     MAPPING_RULES,
     MOTION_RULES,
     Published,
@@ -16,6 +17,7 @@ from smoothvid.models.published import (
     Snapshot,
     argument,
     discriminator_settings,
+    given,
     has_motion,
     mapping_settings,
     motion_settings,
@@ -43,11 +45,15 @@ RULES: Rules = [  # L{i} counts synthesis layers, the last being ToRGB
 ]
 _LAYER = re.compile(r"synthesis\.L\d+_\d+_\d+\.weight")
 _FIXED = {
-    "img_channels": 3,
+    **FIXED,
     "filter_size": 6,
+    "conv_kernel": 3,
+    "use_radial_filters": False,
     "lrelu_upsampling": 2,
     "cfg.motion.gen_strategy": "conv",
     "cfg.motion.fourier": True,
+    "cfg.input.type": "temporal",
+    "cfg.time_enc.cond_type": "concat_const",
     "cfg.fr_t_k": 1,
     "cfg.basef": 0,
     "cfg.offset": 0,
@@ -74,6 +80,7 @@ def published_config(snapshot: Snapshot) -> StyleSVConfig:
         "last_stopband_rel": argument(args, "last_stopband_rel", default=2**0.3),
         "margin": argument(args, "margin_size", default=10),
         "output_scale": argument(args, "output_scale", default=0.25),
+        **given(args, {"magnitude_decay": "magnitude_ema_beta"}),
     }
     data = {
         "resolution": argument(args, "img_resolution"),

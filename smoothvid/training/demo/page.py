@@ -1,6 +1,5 @@
 """The demo's page: what is shown, and in which words."""
 
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ import torch
 
 from smoothvid.data.dataset import open_dataset
 from smoothvid.evaluation.report import html
+from smoothvid.plain_text import read_json
 from smoothvid.sampling.shipped import SHIPPED_IMAGES
 from smoothvid.training.demo.videos import FAR, GRID, LONG, progress_stills
 from smoothvid.training.journal import LOG, SPEED, read_log
@@ -140,7 +140,7 @@ def _curves(out: Path) -> str:
 
 
 def _figures(out: Path) -> str:
-    result = json.loads((out / "eval.json").read_text())
+    result = read_json((out / "eval.json").read_text())
     if "error" in result:
         return html.section("How close it comes", escape(f"Not measured: {result['error']}"))
     ours = {f"new videos, from frame {column['start']:,.0f}": column["metrics"] for column in result["columns"]}

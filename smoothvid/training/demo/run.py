@@ -4,7 +4,6 @@ A finished stage is noted in demo.json and not repeated, and a training goes on 
 same call carries on after an interruption.
 """
 
-import json
 import os
 import shlex
 import shutil
@@ -21,6 +20,7 @@ from smoothvid.data.prepare import PrepareSettings, prepare
 from smoothvid.errors import ConfigError, DataError
 from smoothvid.evaluation.report import write_report
 from smoothvid.evaluation.run import EvalSettings, evaluate
+from smoothvid.plain_text import read_json, write_json
 from smoothvid.run_config import PhaseName, RunConfig, resolve
 from smoothvid.sampling.model import load_model
 from smoothvid.sampling.shipped import SHIPPED_IMAGES
@@ -94,7 +94,7 @@ def run_demo(
     stages.run("sample", lambda: write_videos(out, request.length, request.seed, request.device, bars))
     stages.run("eval", lambda: _evaluate(request, bars))
     page = write_page(out, stages.seconds, commands(request, config), str(request.device))
-    result = json.loads((out / "eval.json").read_text())
+    result = read_json((out / "eval.json").read_text())
     metrics = result["columns"][0]["metrics"] if "columns" in result else None
     return {"page": str(page), "seconds": stages.seconds, "metrics": metrics}
 
@@ -133,7 +133,7 @@ class Stages:
         self._path, self._say = request.out / STATE_FILE, say
         self._facts, self._done, self.seconds = request.facts(), list[str](), dict[str, float]()
         if self._path.exists() and not request.force:
-            content = json.loads(self._path.read_text())
+            content = read_json(self._path.read_text())
             if content["request"] != self._facts:
                 raise ConfigError(
                     f"{request.out} holds a demo made with other settings; give the same, or another --out, or "
@@ -162,7 +162,7 @@ class Stages:
 
     def _save(self) -> None:
         partial = self._path.with_suffix(".tmp")
-        partial.write_text(json.dumps({"request": self._facts, "done": self._done, "seconds": self.seconds}, indent=1))
+        partial.write_text(write_json({"request": self._facts, "done": self._done, "seconds": self.seconds}, indent=1))
         os.replace(partial, self._path)
 
 
@@ -212,4 +212,4 @@ def _evaluate(request: DemoRequest, bars: Bars) -> None:
         log = read_log(request.out / "train" / "log.jsonl")
         shown = [found.shown[0], *(replace(column, log=log) for column in found.shown[1:])]
         write_report(request.out / "eval.html", result, shown)
-    (request.out / "eval.json").write_text(json.dumps(result, indent=1) + "\n")
+    (request.out / "eval.json").write_text(write_json(result, indent=1) + "\n")

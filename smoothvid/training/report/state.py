@@ -3,15 +3,15 @@
 Nothing here needs torch, so that `smoothvid info` answers at once.
 """
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smoothvid.plain_text import read_json
 from smoothvid.training.journal import LOG, SPEED, read_log
 
+_LARGEST = 1e15
 SPEED_TICKS = 10  # over which the speed is measured
 
 
@@ -35,7 +35,8 @@ class RunState:
     @property
     def phase(self) -> str | None:
         """ "pretrain" or "train"."""
-        return self.config.get("phase")
+        phase = self.config.get("phase")
+        return phase if isinstance(phase, str) else None
 
     @property
     def seen_clips(self) -> int:
@@ -47,7 +48,11 @@ class RunState:
     def total_clips(self) -> int | None:
         """Clips that the whole run takes; whole steps, so about what the settings' kimg come to."""
         batch, frames, kimg = (number(self._settings.get(name)) for name in ("batch", "num_frames", "kimg"))
-        return max(1, round(kimg * 1000 / (batch * frames))) * int(batch) if batch and frames and kimg else None
+        return (
+            max(1, round(kimg * 1000 / (batch * frames))) * int(batch)
+            if batch and frames and kimg and min(batch, frames, kimg) > 0
+            else None
+        )
 
     @property
     def is_finished(self) -> bool:
@@ -81,7 +86,7 @@ class RunState:
         found = {}
         for line in self.log:
             score = number(line.get("score"))
-            if score is not None and line.get("seen_clips") in self.checkpoints:
+            if score is not None and number(line.get("seen_clips")) in self.checkpoints:
                 found[int(line["seen_clips"])] = score
         return found
 
@@ -143,14 +148,14 @@ def read_state(run: Path) -> RunState:
 
 
 def number(value: Any) -> float | None:
-    """The value where it is a finite number."""
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """The value where it is a number that counts, rates and times can have."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
     return value if known else None
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_bytes())
+        config = read_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return config if isinstance(config, dict) else {}
