@@ -33,7 +33,7 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
             "fusion_resolution": 8,
             "time_embedding": 8,
             "differences": 2.0,
-            "pictures": True,
+            "pictures": 0.5,
         },
     },
     "styleganv": {

@@ -4,7 +4,7 @@ The judge of most is the discriminator of whole videos, which stands here too.""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
 import torch
@@ -39,16 +39,25 @@ def judge_whole(step: Step, videos: Tensor, times: Tensor, labels: Tensor) -> It
         yield discriminator.picture(frames, None, labels)
 
 
-def over_judges(loss: Callable[[Tensor], Tensor], logits: Iterable[Tensor]) -> Tensor:
-    """The sum of the judges' losses [B], each the mean over a video's logits."""
-    return torch.stack([loss(x).reshape(len(x), -1).mean(1) for x in logits]).sum(0)
+def over_judges(
+    loss: Callable[[Tensor], Tensor], logits: Iterable[Tensor], weights: Iterable[float] = repeat(1.0)
+) -> Tensor:
+    """The weighted sum of the judges' losses [B], each the mean over a video's logits."""
+    terms = [weight * loss(x).reshape(len(x), -1).mean(1) for x, weight in zip(logits, weights, strict=False)]
+    return torch.stack(terms).sum(0)
+
+
+def _weights(step: Step) -> Iterable[float]:
+    """How much each judge's loss counts."""
+    weights: Iterable[float] = getattr(step.discriminator, "weights", repeat(1.0))
+    return weights
 
 
 def generator_main(step: Step, judge: Judge) -> Tensor:
     videos, latents = step.fake("generator")
     logits = list(judge(step, step.augment(videos), latents.times, latents.labels))
     step.report["fake_sign"] = logits[0].detach().sign().mean()
-    return over_judges(generator_loss, logits)
+    return over_judges(generator_loss, logits, _weights(step))
 
 
 def discriminator_main(step: Step, judge: Judge) -> Tensor:
@@ -57,7 +66,7 @@ def discriminator_main(step: Step, judge: Judge) -> Tensor:
     fake_logits = list(judge(step, step.augment(videos.detach()), latents.times, latents.labels))
     real_logits = list(judge(step, step.augment(step.real.frames), step.real.times, step.real.labels))
     step.report["real_sign"] = real_logits[0].detach().sign().mean()
-    loss = over_judges(real_loss, real_logits) + over_judges(fake_loss, fake_logits)
+    loss = over_judges(real_loss, real_logits, _weights(step)) + over_judges(fake_loss, fake_logits, _weights(step))
     if step.disorder:
         videos, times = step.disordered()
         verdict = next(judge(step, step.augment(videos), times, step.real.labels))

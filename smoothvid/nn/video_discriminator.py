@@ -53,16 +53,17 @@ class DiscriminatorConfig:
     itself (near frames of the data, whatever their world's pace, but twelve times as large at most); 0 (the papers')
     shows frames alone. Neighbouring frames are nearly equal: what tells right motion from wrong is a small part of
     them, and all of their difference."""
-    pictures: bool = False
-    """Judge one frame of each video by itself, too, as the image discriminator does and from its weights. Generated
-    motion is easily told from real one by differences; then pictures count for little, and get worse."""
+    pictures: float = 0.0
+    """Weight of judging one frame of each video by itself, too, as the image discriminator does and from its weights; 0
+    (the papers') for not at all. Generated motion is easily told from real one by differences; then pictures count for
+    little, and get worse. With more than 0.5 they tremble more."""
 
     def __post_init__(self) -> None:
         check_ranges(self, 1, 8192, "channel_max")
         check_ranges(self, 1, 2**20, "channel_base")
         check_ranges(self, 1, 4096, "time_embedding", "mbstd_group", "fusion_divisor")
         check_ranges(self, 1e-6, 1e9, "clamp")
-        check_ranges(self, 0, 100, "differences")
+        check_ranges(self, 0, 100, "differences", "pictures")
         if self.fusion_resolution not in (8, 16, 32, 64, 128, 256, 512, 1024):  # the last block works on 8 × 8
             raise ValueError(f"fusion_resolution must be a power of two from 8 to 1024, not {self.fusion_resolution}")
 
@@ -135,7 +136,8 @@ class FrameDifferences(nn.Module):
 class VideoDiscriminator(nn.Module):
     """images [B·T, 3, H, H] in [-1, 1], times [B, T], c [B, c_dim] → logits [B].
 
-    `picture`, where the settings ask for it, is the discriminator of single frames; who trains calls it.
+    `picture`, where the settings ask for it, is the discriminator of single frames; who trains calls it. `weights`: of
+    both in the losses.
 
     Args:
         resolution: H, a power of two.
@@ -171,7 +173,8 @@ class VideoDiscriminator(nn.Module):
         features = width(4)
         self.condition = ConditionMapping(condition_dim, features) if condition_dim else None
         self.head = LogitHead(features, features if condition_dim else 1, config.mbstd_group, config.clamp)
-        judges_pictures = config.pictures and num_frames > 1
+        self.weights = (1.0, config.pictures)
+        judges_pictures = config.pictures > 0 and num_frames > 1
         self.picture = VideoDiscriminator(resolution, config, 1, c_dim) if judges_pictures else None
 
     def forward(self, images: Tensor, times: Tensor | None = None, c: Tensor | None = None) -> Tensor:

@@ -83,7 +83,7 @@ def test_a_trainings_floor_has_every_pass() -> None:
     """G runs twice, with gradients once; D on both fakes, the reals and the reals in disorder, at first for its input
     alone."""
     settings = BenchSettings(
-        preset="tiny", sets=("train.share_fakes=false", "model.discriminator.pictures=false"), device="cpu"
+        preset="tiny", sets=("train.share_fakes=false", "model.discriminator.pictures=0"), device="cpu"
     )
     [case] = iteration(settings)
     found = [c for c in floor_of(case) if len(c.x) == 4]  # motion codes come from some in one dimension

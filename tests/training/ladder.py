@@ -33,7 +33,7 @@ FIGURES = ("rfid", "rfid_diff", "rfvd_16f", "motion", "motion_lag4", "reversal",
 BEFORE = (  # the preset `tiny` without what makes motion travel, and with the motion of StyleGAN-V
     *("model.motion.kind=linear", "model.motion.fourier_dim=8", "model.motion.distance=96"),
     *("model.motion.max_period=32", "model.motion.pace=1", "model.generator.waves=0"),
-    *("model.discriminator.differences=0", "model.discriminator.pictures=false"),
+    *("model.discriminator.differences=0", "model.discriminator.pictures=0"),
     *("train.num_frames=3", "train.spacing=random", "train.spans=[2,4,8]", "train.disorder=0", "train.r1_gamma=1"),
 )
 RUNGS: dict[str, tuple[str, ...]] = {
@@ -56,7 +56,7 @@ RUNGS: dict[str, tuple[str, ...]] = {
         *("model.motion.fourier_dim=16", "model.motion.max_period=128", "model.motion.distance=16"),
     ),
     "+ disorder, penalty × 2": ("train.disorder=0.5", "train.r1_gamma=2"),
-    "+ single frames judged": ("model.discriminator.pictures=true",),
+    "+ single frames judged": ("model.discriminator.pictures=0.5",),
     "+ the pace of the data: the whole": ("model.motion.pace=auto",),
 }
 

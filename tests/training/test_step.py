@@ -86,8 +86,9 @@ def test_single_frames_are_judged_beside_videos(new_training: Any) -> None:
         moved, times = step.disordered()
         wrong = judge(moved.flatten(0, 1), times, step.real.labels)
     softplus = torch.nn.functional.softplus
-    torch.testing.assert_close(generator.loss(step), sum(softplus(-x) for x in fake))
-    expected = sum(softplus(x) for x in fake) + sum(softplus(-x) for x in real) + softplus(wrong)
+    torch.testing.assert_close(generator.loss(step), softplus(-fake[0]) + 0.5 * softplus(-fake[1]))
+    videos, frames = (softplus(made) + softplus(-real) for made, real in zip(fake, real, strict=True))
+    expected = videos + 0.5 * frames + softplus(wrong)
     torch.testing.assert_close(discriminator.loss(step), expected)
 
     frames = step.real.frames.clone().requires_grad_(True)
