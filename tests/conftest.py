@@ -10,6 +10,7 @@ from PIL import Image
 
 from smoothvid.run_config import RunConfig, run_config_from_dict
 from smoothvid.settings import merge
+from smoothvid_cli import console
 
 TinyConfig = Callable[..., RunConfig]
 
@@ -79,6 +80,12 @@ def tiny_config() -> TinyConfig:
         return run_config_from_dict(merge(data, changes or {}))
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def not_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs within the tests' own process leaves its --quiet behind."""
+    monkeypatch.setattr(console, "quiet", False)
 
 
 @pytest.fixture

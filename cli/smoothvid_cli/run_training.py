@@ -96,12 +96,15 @@ def run_training(
     from smoothvid.data.prepare_settings import available_cores
     from smoothvid.sampling.model import choose_device
     from smoothvid.training.loop import Training
+    from smoothvid.training.pace import settled
     from smoothvid.training.run import RunRequest
 
     config = settle(dataset, out, phase, choice, init=init, resume=resume)
     if dry_run:
         # Settings that do not fit the data are told now.
-        Training(out, open_dataset(dataset), config, phase, seed, batch_gpu=_batch_gpu(batch_gpu))
+        data = open_dataset(dataset)
+        config = settled(config, data) if phase == "train" else config
+        Training(out, data, config, phase, seed, batch_gpu=_batch_gpu(batch_gpu))
         return _print_settings(config, as_json)
     chosen = choose_device(processes.local_device(device))
     if workers is None:

@@ -27,7 +27,7 @@ def test_paths_of_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     [
         (["sample", "drive", "--out", "a.mp4", "--start", "nan"], "--start nan: a finite number is needed"),
         (["prepare", "synthetic:sky", "--out", "a", "--timeout=inf"], "--timeout inf: a finite number is needed"),
-        (["eval", "drive", "sky", "--seed", "1" + "0" * 30], "--seed 1000"),
+        (["eval", "drive", "sky", "--seed", "1" + "0" * 30], "'--seed'"),
         (["sample", "drive", "--out", "a.mp4", "--fps", "0"], "--fps"),
         (["sample", "drive", "--out", "a.mp4", "--fps", "inf"], "--fps"),
     ],

@@ -11,7 +11,7 @@ import pytest
 from smoothvid.errors import CheckpointError
 from smoothvid.importing.plain import plain
 from smoothvid.importing.records import unpickle
-from smoothvid.models.published import argument, require
+from smoothvid.models.published import Arguments, argument, require
 
 from .standins import DictConfig, EasyDict, dumps
 
@@ -124,7 +124,7 @@ def test_numbers_and_kinds_of_lists() -> None:
 
 
 def test_arguments_are_found_or_missed_by_name() -> None:
-    args = {"cfg": {"a": {"b": 0}, "far": "${x}", "later": "???"}, "none": None}
+    args = Arguments({"cfg": {"a": {"b": 0}, "far": "${x}", "later": "???"}, "none": None})
     assert argument(args, "cfg.a.c", "cfg.a.b") == 0 and argument(args, "none", default=5) == 5
     with pytest.raises(CheckpointError, match="does not say what its cfg.later is"):
         argument(args, "cfg.later", "cfg.a.b.c")

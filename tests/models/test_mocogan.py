@@ -182,9 +182,10 @@ def test_how_layers_along_time_follow_from_the_number_of_frames() -> None:
     assert time_kernel(8, 3) == 3  # the specification's small one
     with pytest.raises(ConfigError, match="at least 5 frames"):
         time_kernel(4, 4)
-    assert [time_padding(frames, 5) for frames in (2, 3, 5, 6, 15, 16)] == [2, 2, 2, 1, 1, 0]
-    assert time_padding(18, 5, asked=2) == 2
-    with pytest.raises(ConfigError, match="time_padding 0"):
+    assert [time_padding(frames, 5) for frames in (2, 3, 5, 6, 15, 16)] == [[n] * 5 for n in (2, 2, 2, 1, 1, 0)]
+    assert time_padding(18, 5, asked=2) == [2] * 5
+    assert time_padding(8, 5, asked=2, padded_layers=2) == [2, 2, 0, 0, 0]
+    with pytest.raises(ConfigError, match="with time_padding 0"):
         time_padding(3, 5, asked=0)
 
 

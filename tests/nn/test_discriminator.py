@@ -82,7 +82,7 @@ def test_differences_are_as_strong_as_they_are_set_to_in_any_world() -> None:
         still = torch.randn(16, 1, 3, 8, 8)
         videos = still + pace * torch.randn(16, 4, 3, 8, 8).cumsum(1)
         videos[:, 3] += 5 * torch.randn(16, 3, 8, 8)  # a far frame
-        layer = FrameDifferences(6, num_frames=4, strength=0.5)
+        layer = FrameDifferences(6, num_frames=4, strength=0.5, clamp=256)
         layer.calibrate(videos)
         near = (videos[:, 1] - videos[:, 0]) * layer.scale
         assert float(near.square().mean().sqrt() / videos.std()) == pytest.approx(0.5, rel=0.05)
