@@ -29,7 +29,6 @@ INDEX_NAME = "dataset.json"
 FORMAT = "smoothvid-dataset"
 FORMAT_VERSION = 1
 MAX_RESOLUTION = 4096
-_VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif", ".m4v", ".mts", ".ts", ".mpg"}
 UNKNOWN_FPS = 25.0  # assumed for archives and frame folders made by others, which do not record it
 
 
@@ -247,7 +246,9 @@ def _number(entry: Any, key: str) -> float:
 
 def _but_videos(path: Path) -> str:
     """What to say of a folder that holds videos instead of frames."""
-    names = [item.name for item in path.iterdir() if item.suffix.lower() in _VIDEOS] if path.is_dir() else []
+    from smoothvid.data.video_io import VIDEO_SUFFIXES  # PyAV is for those who read videos
+
+    names = [item.name for item in path.iterdir() if item.suffix.lower() in VIDEO_SUFFIXES] if path.is_dir() else []
     return (
         f" but videos ({min(names)}); make a dataset of them: smoothvid prepare {path} --out DATASET" if names else ""
     )
