@@ -1,7 +1,7 @@
 """Floors: what a pass would take without all that surrounds its convolutions, and what moving its bytes takes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -58,8 +58,15 @@ def convolutions_of(call: Callable[[], object]) -> list[Convolution]:
     return recorder.found
 
 
-def convolutions_alone(convolutions: Sequence[Convolution], device: torch.device) -> Callable[[], None]:
-    """A call that makes these convolutions, on random tensors of the same shapes, and nothing else."""
+def convolutions_alone(
+    convolutions: Sequence[Convolution], device: torch.device, channels_last: bool | None = None
+) -> Callable[[], None]:
+    """A call that makes these convolutions, on random tensors of the same shapes, and nothing else.
+
+    channels_last: in this layout, or not; None for the layout that they had.
+    """
+    if channels_last is not None:
+        convolutions = [replace(c, channels_last=channels_last) for c in convolutions]
     made: dict[Any, Tensor] = {}
 
     def tensor(shape: tuple[int, ...], c: Convolution) -> Tensor:

@@ -15,7 +15,7 @@ from smoothvid.nn import kernels
 from smoothvid.nn.alias_free import Band, FilteredLReLU
 from smoothvid.nn.modulation import ModulatedConv, demodulation, low_rank_kernel
 from smoothvid.run_config import RunConfig
-from smoothvid.sampling.model import ModelFacts, VideoModel
+from smoothvid.sampling.model import ModelFacts, Precision, VideoModel
 
 NUM_FRAMES = 3  # of a video in training
 _LOW_RANK = 4
@@ -24,7 +24,7 @@ _LOW_RANK = 4
 def filters(settings: BenchSettings) -> Iterator[Case]:
     """The filtered activation of one frame, at layers of each size. Floor: a copy of as many bytes as go in and out."""
     device = settings.torch_device
-    layers = _filter_layers(_layers(settings.config("stylesv-256").model))
+    layers = filter_layers(layers_of(settings.config("stylesv-256").model))
     for inner, outer in layers if settings.full else layers[::3]:
         activate = FilteredLReLU(inner, outer, inner.size + 2).to(device)
         x = torch.randn(1, outer.channels, inner.size + 2, inner.size + 2, device=device)
@@ -56,7 +56,7 @@ def modconv(settings: BenchSettings) -> Iterator[Case]:
     Floor: its convolutions alone.
     """
     config = settings.config(settings.usual_preset).model
-    device, layers = settings.torch_device, _layers(config)
+    device, layers = settings.torch_device, layers_of(config)
     inner, outer = layers[len(layers) // 2]
     w_dim, v_dim = config.generator.w_dim, config.motion.v_dim
     x = torch.randn(NUM_FRAMES, inner.channels, inner.size, inner.size, device=device)
@@ -139,21 +139,21 @@ def grouped_modconv(conv: ModulatedConv, x: Tensor, w: Tensor, v: Tensor) -> Ten
     return y * conv.magnitude_ema.rsqrt()
 
 
-def video_model(config: RunConfig, device: torch.device) -> VideoModel:
+def video_model(config: RunConfig, device: torch.device, precision: Precision = "float32") -> VideoModel:
     """A model with random weights."""
     torch.manual_seed(0)
     network = get_family(config.family).build_generator(config.model, 0, False)
     facts = ModelFacts(family=config.family, config={}, resolution=config.model.resolution, fps=25.0)
-    return VideoModel(network, config.model, facts, device)
+    return VideoModel(network, config.model, facts, device, precision)
 
 
-def _layers(config: StyleSVConfig) -> list[tuple[Band, Band]]:
+def layers_of(config: StyleSVConfig) -> list[tuple[Band, Band]]:
     """The bands that each layer of the generator goes from and to."""
     bands = config.generator.bands(config.resolution)
     return list(zip([bands[0], *bands], bands[: config.generator.num_layers], strict=False))
 
 
-def _filter_layers(layers: Sequence[tuple[Band, Band]]) -> list[tuple[Band, Band]]:
+def filter_layers(layers: Sequence[tuple[Band, Band]]) -> list[tuple[Band, Band]]:
     """The first layer of each size among those that keep it, from small to large, and the last that doubles it."""
     keeping = {outer.size: (inner, outer) for inner, outer in reversed(layers) if inner.size == outer.size}
     doubling = [layer for layer in layers if layer[0].sampling_rate < layer[1].sampling_rate]
