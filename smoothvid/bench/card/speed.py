@@ -299,7 +299,7 @@ def _training(settings: CardSettings, preset: str, batch: int, precision: str) -
     usual, with_penalty = statistics.median(times[:-1]), times[-1]
     mean = usual + (with_penalty - usual) / run.settings.r1_interval
     frames = run.frames_a_step
-    found = {
+    found: dict[str, Any] = {
         "frames a step": frames,
         "videos at once": size,
         "ms a step": 1e3 * usual,
