@@ -178,7 +178,7 @@ class Motion(nn.Module):
         s = (position - segment)[:, :, None]  # [B, T, 1]
         first = first_code.reshape(-1, 1) if isinstance(first_code, Tensor) else first_code
         index = segment.long() - first
-        # Devices other than the CPU would have to be waited for, and a graph cannot raise: there, reading outside fails.
+        # Other devices would have to be waited for, and a graph cannot raise: there, reading outside fails.
         checked = index.device.type == "cpu" and not torch.compiler.is_exporting()
         if checked and (int(index.min()) < 0 or int(index.max()) + self._num_control > u.shape[1]):
             raise ValueError(f"motion_z holds {motion_z.shape[1]} codes, too few for these times; see code_range")
