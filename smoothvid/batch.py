@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from smoothvid.devices import to_device
+
 
 @dataclass
 class Batch:
@@ -13,11 +15,13 @@ class Batch:
     frames: float32 [B, T, C, H, W] in [-1, 1].
     times: float64 [B, T], in frames at the dataset's rate.
     labels: float32 [B, c_dim], one-hot; c_dim may be 0.
+    cpu_times: the times, float64, where a draw can read them without waiting for the device.
     """
 
     frames: Tensor
     times: Tensor
     labels: Tensor
+    cpu_times: Tensor
 
 
 def to_batch(frames: Tensor, times: Tensor, labels: Tensor, device: torch.device) -> Batch:
@@ -28,12 +32,12 @@ def to_batch(frames: Tensor, times: Tensor, labels: Tensor, device: torch.device
     # Only from page-locked memory does CUDA copy while this process goes on; others might read what is overwritten.
     moved = frames.to(device, non_blocking=device.type == "cuda")
     scaled = moved.to(torch.float32, memory_format=torch.contiguous_format) / 127.5 - 1
-    return Batch(scaled, move_times(times, device), labels.to(device))
+    return Batch(scaled, move_times(times, device), to_device(labels, device), times.double())
 
 
 def move_times(times: Tensor, device: torch.device) -> Tensor:
     """Times on the device, float64 but on MPS, which has none; float32 is enough for the times of training."""
-    return times.to(device, torch.float32 if device.type == "mps" else torch.float64)
+    return to_device(times, device, torch.float32 if device.type == "mps" else torch.float64)
 
 
 def to_uint8(images: Tensor) -> Tensor:

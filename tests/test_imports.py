@@ -1,7 +1,8 @@
 """Imports go down the list only, and `import smoothvid` and the start of a command stay light.
 
 smoothvid_cli → bench | importing | exporting → training → evaluation → sampling → run_config → models | data
-→ batch | nn | processes → checksums → settings | files | memory_pool | compiling → errors | plain_text | file_kind
+→ batch | nn | processes → checksums → settings | files | memory_pool | devices | compiling
+→ errors | plain_text | file_kind
 """
 
 import ast
@@ -15,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"errors", "assets", "plain_text", "file_kind"},
-    {"settings", "files", "memory_pool", "compiling"},
+    {"settings", "files", "memory_pool", "devices", "compiling"},
     {"checksums"},
     {"batch", "nn", "processes"},
     {"models", "data"},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Precision, Quiet
+from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Quiet, SamplePrecision
 from smoothvid_cli.output import (
     Captions,
     Label,
@@ -69,7 +69,7 @@ def interpolate(
     slowmo: Slowmo = 1.0,
     pipe: Pipe = "y4m",
     device: Device = "auto",
-    precision: Precision = "float32",
+    precision: SamplePrecision = "float32",
     dry_run: DryRun = False,
     force: Force = False,
     as_json: Json = False,

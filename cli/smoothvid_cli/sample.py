@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Precision, Quiet, Seed
+from smoothvid_cli.options import Debug, Device, DryRun, Force, Fps, Json, Model, Quiet, SamplePrecision, Seed
 from smoothvid_cli.output import (
     Captions,
     Label,
@@ -52,7 +52,7 @@ def sample(
     captions: Captions = False,
     pipe: Pipe = "y4m",
     device: Device = "auto",
-    precision: Precision = "float32",
+    precision: SamplePrecision = "float32",
     dry_run: DryRun = False,
     force: Force = False,
     resume: Resume = False,

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from smoothvid.nn.layout import PLAIN, Preparation
+
 
 class VideoGenerator(nn.Module):
     """z [B, z_dim], c [B, c_dim], motion_z [B, K, motion.z_dim], times [B, T] → frames [B·T, 3, H, H].
@@ -23,9 +25,9 @@ class VideoGenerator(nn.Module):
     synthesis: Any
     z_dim: int
 
-    def prepare(self) -> None:
+    def prepare(self, how: Preparation = PLAIN) -> None:
         """Work out once what the weights give, for sampling: from now on they stay as they are."""
-        self.synthesis.prepare()
+        self.synthesis.prepare(how)
 
     def begin_motion(self) -> None:
         """From an image model to a video model: what reads the motion is set to where video training starts."""

@@ -60,10 +60,10 @@ def layer_bands(
 
 
 class FourierInput(nn.Module):
-    """A grid of sinusoids that a layer of w can turn and shift: w0 [N, w_dim] → [N, channels, size, size].
+    """A grid of sinusoids that a layer of w can turn and shift: w0 [B, w_dim] → [B, channels, size, size].
 
     `transform` [3, 3] is the user's own transform of the picture plane, applied last. With `waves` there are travelling
-    ones beside the still ones, moved by the motion code v [N, v_dim].
+    ones beside the still ones, moved by the motion codes v [B·T, v_dim] of T frames a video: → [B·T, ...].
     Source: StyleGAN3, section 3.1 and appendix F.
     """
 
@@ -101,11 +101,13 @@ class FourierInput(nn.Module):
         x = angles.sin() * amplitudes[:, :, None, None]
         mix = self.weight / math.sqrt(self.band.channels)
         still = torch.einsum("oc,nchw->nohw", mix, x)
-        return still if self.waves is None or v is None else still + self.waves(v, transform)
+        if self.waves is None or v is None:
+            return still
+        return still.repeat_interleave(len(v) // n, 0) + self.waves(v, transform)
 
 
 class TravellingWaves(nn.Module):
-    """Plane waves that the motion code moves: v [N, 2·phases], transform [N, 3, 3] → [N, channels, size, size].
+    """Plane waves that the motion code moves: v [B·T, 2·phases], transform [B, 3, 3] → [B·T, channels, size, size].
 
     A generator whose motion enters through styles alone finds standing waves first: one number times a fixed pattern,
     a picture that sways. Here wave j is sin(2π·f_j·x + φ_j ± θ), θ one of the phases in v = [sin θ, cos θ], the sign
@@ -129,10 +131,11 @@ class TravellingWaves(nn.Module):
     def forward(self, v: Tensor, transform: Tensor) -> Tensor:
         angles, amplitudes = plane_waves(self.freqs, self.phases, transform, self.band)
         which = torch.arange(len(self.freqs), device=v.device) % self.num_phases
-        sin, cos = v[:, : self.num_phases][:, which], v[:, self.num_phases :][:, which]  # [N, waves]
-        sin, cos = sin * self.signs * amplitudes, cos * amplitudes
-        x = angles.sin() * cos[:, :, None, None] + angles.cos() * sin[:, :, None, None]
-        return torch.einsum("oc,nchw->nohw", self.weight, x)
+        sin, cos = v[:, : self.num_phases][:, which], v[:, self.num_phases :][:, which]  # [B·T, waves]
+        sin, cos = (part.unflatten(0, (len(transform), -1)) for part in (sin, cos))  # [B, T, waves]
+        sin, cos = sin * self.signs * amplitudes[:, None], cos * amplitudes[:, None]
+        x = angles.sin()[:, None] * cos[..., None, None] + angles.cos()[:, None] * sin[..., None, None]
+        return torch.einsum("oc,nchw->nohw", self.weight, x.flatten(0, 1))
 
 
 def random_frequencies(count: int, cutoff: float) -> Tensor:
@@ -176,6 +179,6 @@ class FilteredLReLU(nn.Module):
         bound = math.inf if clamp is None else clamp / SQRT2
         self.plan = FilterPlan(in_size, outer.size, up, down, tuple(up_taps), tuple(down_taps), bound)
 
-    def forward(self, x: Tensor, bias: Tensor, scale: Tensor | None = None) -> Tensor:
-        """`scale` [N, C] multiplies x first."""
-        return kernels.filtered_lrelu(x, bias, self.plan, scale)
+    def forward(self, x: Tensor, bias: Tensor, scale: Tensor | None = None, out_scale: Tensor | None = None) -> Tensor:
+        """`scale` [N, C] multiplies x first, `out_scale` [N, C] the result."""
+        return kernels.filtered_lrelu(x, bias, self.plan, scale, out_scale)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smoothvid.devices import to_device
 from smoothvid.nn.filters import downsampling_matrix, lowpass_taps, resample, upsampling_matrix
 from smoothvid.nn.precision import full_precision
 
@@ -145,7 +146,7 @@ def draw_colours(dice: Dice) -> Tensor:
 
 def recolour(images: Tensor, colours: Tensor) -> Tensor:
     """Apply `colours` [count, 4, 4] to images [count, F, 3, H, H]."""
-    colours = colours.to(images)
+    colours = to_device(colours, images.device, images.dtype)
     turned = torch.einsum("noi,nfihw->nfohw", colours[:, :3, :3], images)
     return turned + colours[:, None, :3, 3, None, None]
 
@@ -161,7 +162,8 @@ def move(images: Tensor, moves: Tensor) -> Tensor:
     up, down = _doubling_matrices(size, images.dtype, images.device)
     planes = resample(images.flatten(1, 2), up)  # [count, F·3, 2H, 2H]
     axis = (torch.arange(-MARGIN, 2 * size + MARGIN, dtype=images.dtype, device=images.device) + 0.5) / (2 * size) - 0.5
-    back = torch.linalg.inv(moves).to(images)[:, :, :, None, None]  # from where content goes to where it was
+    back = to_device(torch.linalg.inv(moves), images.device, images.dtype)  # from where content goes to where it was
+    back = back[:, :, :, None, None]
     x, y = (back[:, i, 0] * axis + back[:, i, 1] * axis[:, None] + back[:, i, 2] for i in (0, 1))
     planes = sample(planes, (x + 0.5) * (2 * size) - 0.5, (y + 0.5) * (2 * size) - 0.5)
     return resample(planes, down).reshape(count, *images.shape[1:])

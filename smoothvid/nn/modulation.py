@@ -4,18 +4,39 @@ Source: StyleGAN2 (Karras et al., CVPR 2020), section 2.2; the low-rank term is 
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smoothvid.nn import kernels
+from smoothvid.nn.layout import PLAIN, Preparation
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.precision import full_precision
 from smoothvid.nn.running_means import note_mean
 
 
-def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, padding: int, prepared: Tensor | None = None) -> Tensor:
+class Prepared(NamedTuple):
+    """What weights that stay as they are give once and for all."""
+
+    weight: Tensor
+    """As they are convolved with."""
+    matrices: Tensor | None
+    """See kernels.prepare_conv."""
+    energy: Tensor
+    """See kernel_energy."""
+
+
+def prepared_conv(weight: Tensor, size: int, how: Preparation) -> Prepared:
+    """For pictures of this size."""
+    cast = how.weight(weight)
+    return Prepared(cast, kernels.prepare_conv(cast, size), kernel_energy(weight))
+
+
+def modulated_conv(
+    x: Tensor, weight: Tensor, style: Tensor | None, padding: int, prepared: Tensor | None = None
+) -> Tensor:
     """Convolve with a kernel whose inputs are scaled by `style`.
 
     Scaling the activations instead of the kernel leaves one shared kernel for the whole batch.
@@ -23,7 +44,7 @@ def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, padding: int, prepa
     Args:
         x: [N, in_channels, H, W].
         weight: [out_channels, in_channels, k, k].
-        style: [N, in_channels].
+        style: [N, in_channels]; None where x is scaled already.
         prepared: see kernels.prepare_conv.
     """
     return kernels.conv(x, weight, padding, style, prepared)
@@ -102,7 +123,7 @@ class ModulatedConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.register_buffer("magnitude_ema", torch.ones([]))
         self.motion_style = Linear(v_dim, in_channels, bias_init=None) if motion_style else None
-        self.prepared: tuple[Tensor | None, Tensor | None] = (None, None)
+        self.prepared: Prepared | None = None
         self.low_rank = low_rank
         if low_rank:
             self.motion_affine = Linear(v_dim, in_channels, bias_init=1.0)
@@ -110,28 +131,44 @@ class ModulatedConv(nn.Module):
             self.low_rank_in = nn.Parameter(torch.randn(low_rank, in_channels, kernel_size, kernel_size))
             self.low_rank_gain = nn.Parameter(torch.zeros(out_channels))
 
-    def prepare(self, size: int) -> None:
+    def prepare(self, size: int, how: Preparation = PLAIN) -> None:
         """Work out once what the weights give for pictures of this size; they must not change any more."""
-        self.prepared = kernels.prepare_conv(self.weight, size), kernel_energy(self.weight)
+        self.prepared = prepared_conv(self.weight, size, how)
 
-    def forward(self, x: Tensor, w: Tensor, v: Tensor | None = None, update_emas: bool = False) -> Tensor:
-        y, scale = self.convolve(x, w, v, update_emas)
+    def style(self, w: Tensor, v: Tensor | None = None) -> Tensor:
+        """The factors [N, in] of the inputs."""
+        style: Tensor = self.affine(w) * self.style_gain
+        return style if self.motion_style is None else style + self.motion_style(v)
+
+    def forward(
+        self,
+        x: Tensor,
+        w: Tensor,
+        v: Tensor | None = None,
+        update_emas: bool = False,
+        applied: Tensor | None = None,
+    ) -> Tensor:
+        y, scale = self.convolve(x, w, v, update_emas, applied)
         return y * scale[:, :, None, None]
 
     def convolve(
-        self, x: Tensor, w: Tensor, v: Tensor | None = None, update_emas: bool = False
+        self,
+        x: Tensor,
+        w: Tensor,
+        v: Tensor | None = None,
+        update_emas: bool = False,
+        applied: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The convolution, and the factors [N, out] that its planes are still to be multiplied by.
 
-        What follows can often do that on its way.
+        What follows can often do that on its way; `applied` is the style where what came before has done it so, without
+        low rank.
         """
         if update_emas:
             note_mean(self, "magnitude_ema", x.detach().float().square().mean(), self.magnitude_decay)
-        style = self.affine(w) * self.style_gain
-        if self.motion_style is not None:
-            style = style + self.motion_style(v)
-        matrices, energy = self.prepared
-        y = modulated_conv(x, self.weight, style, self.padding, matrices)
+        style = self.style(w, v) if applied is None else applied
+        weight, matrices, energy = self.prepared or (self.weight, None, None)
+        y = modulated_conv(x, weight, style if applied is None else None, self.padding, matrices)
         scale = (
             demodulation(self.weight, style, energy)
             if self.demodulate

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from smoothvid.nn.bspline import cubic_weights, quadratic_weights
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.lrelu import lrelu
-from smoothvid.nn.precision import full_precision
+from smoothvid.nn.precision import full_precision, quotient
 from smoothvid.settings import check_ranges
 
 _MEMORY = 16  # M: codes after which a deviation of speed is forgotten
@@ -145,7 +145,7 @@ class Motion(nn.Module):
 
     def code_range(self, times: Tensor) -> tuple[Tensor, int]:
         """The window of codes that `times` [B, T] need: index of the first one per video [B], and how many."""
-        segments = (times / self.distance).floor().long()
+        segments = quotient(times, self.distance).floor().long()
         first = segments.amin(1)
         span = int((segments.amax(1) - first).max())
         return first, span + self._num_control + 2 * (self.config.kernel_size - 1)
@@ -166,20 +166,21 @@ class Motion(nn.Module):
             start_phase: φ(0) in turns, [B, num_phases]; None is zero.
 
         Raises:
-            ValueError: motion_z does not hold the codes that `code_range` asks for.
+            ValueError: motion_z does not hold the codes that `code_range` asks for (on a CPU; devices do not say so).
         """
         x = motion_z.transpose(1, 2)  # [B, z_dim, K]
         if c is not None and c.shape[1]:
             x = torch.cat([x, c[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
         u = self.conv1(self.conv0(x)).transpose(1, 2)  # [B, K − 2·(kernel − 1), z_dim]
 
-        position = times / self.distance
+        position = quotient(times, self.distance)
         segment = position.floor()
         s = (position - segment)[:, :, None]  # [B, T, 1]
-        first = torch.as_tensor(first_code, device=times.device).reshape(-1, 1)
+        first = first_code.reshape(-1, 1) if isinstance(first_code, Tensor) else first_code
         index = segment.long() - first
-        exporting = torch.compiler.is_exporting()  # a graph cannot raise; there, reading outside fails
-        if not exporting and (int(index.min()) < 0 or int(index.max()) + self._num_control > u.shape[1]):
+        # Other devices would have to be waited for, and a graph cannot raise: there, reading outside fails.
+        checked = index.device.type == "cpu" and not torch.compiler.is_exporting()
+        if checked and (int(index.min()) < 0 or int(index.max()) + self._num_control > u.shape[1]):
             raise ValueError(f"motion_z holds {motion_z.shape[1]} codes, too few for these times; see code_range")
         if self.config.kind == "phase":
             v = self._accumulated(u, index, s, times, start_phase)

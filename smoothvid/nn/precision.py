@@ -4,7 +4,8 @@ Autocast turns convolutions and matrix products into bfloat16, which keeps 8 bit
 between feature maps take long, and only they are left to it; all the rest is marked `full_precision`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -29,6 +30,30 @@ def full_precision(function: Function) -> Function:
             return function(*map(_widened, args), **{name: _widened(value) for name, value in kwargs.items()})
 
     return cast(Function, in_float32)
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Within it NVIDIA cards may convolve float32 in TF32, which keeps 11 of 24 bits; elsewhere it changes nothing.
+
+    PyTorch allows that unless told otherwise. The switch is one of the whole process.
+    """
+    cudnn: Any = torch.backends.cudnn
+    convolutions = cudnn.conv
+    before, convolutions.fp32_precision = convolutions.fp32_precision, "tf32" if allowed else "ieee"
+    try:
+        yield
+    finally:
+        convolutions.fp32_precision = before
+
+
+def quotient(x: Tensor, divisor: float) -> Tensor:
+    """x / divisor, rounded once on every device.
+
+    CUDA takes `x / number` for x times 1 / number: at a whole multiple that can fall just below the whole number, and
+    `floor` then differs from the CPU's.
+    """
+    return x / x.new_full((), divisor)
 
 
 def _widened(value: Any) -> Any:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from smoothvid.errors import ConfigError
-from smoothvid.nn.precision import full_precision
+from smoothvid.nn.precision import full_precision, quotient
 from smoothvid.settings import check_ranges
 
 
@@ -69,7 +69,7 @@ class RecurrentPath(nn.Module):
         """
         if (earliest := float(times.min())) < 0:
             raise ConfigError(f"time {earliest:g}: the motion of a MoCoGAN begins at time 0; use a later --start")
-        steps = (times / self.distance).floor().long()
+        steps = quotient(times, self.distance).floor().long()
         first, last = self._start(steps.amin(1)), steps.amax(1) + 1
         return first, int((last - first).max()) + 1 + self.first_codes
 
@@ -87,7 +87,7 @@ class RecurrentPath(nn.Module):
         Raises:
             ValueError: motion_z does not hold the codes that `code_range` asks for.
         """
-        count, position = len(times), times / self.distance
+        count, position = len(times), quotient(times, self.distance)
         before = position.floor()
         fraction = (position - before).to(motion_z.dtype)[:, :, None]
         # At a step itself the next one is not needed, so that whole times cost half.

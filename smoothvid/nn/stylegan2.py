@@ -14,9 +14,10 @@ from torch.utils.checkpoint import checkpoint
 
 from smoothvid.nn import kernels
 from smoothvid.nn.filters import resample, upsampling_by_two
+from smoothvid.nn.layout import PLAIN, Preparation
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.lrelu import CLAMP, SQRT2, bounded, lrelu
-from smoothvid.nn.modulation import demodulation, kernel_energy, modulated_conv
+from smoothvid.nn.modulation import Prepared, demodulation, modulated_conv, prepared_conv
 from smoothvid.nn.precision import full_precision
 from smoothvid.settings import check_ranges
 
@@ -57,22 +58,21 @@ class StyledConv(nn.Module):
         self.affine = Linear(style_dim, in_channels, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.prepared: tuple[Tensor | None, Tensor | None] = (None, None)
+        self.prepared: Prepared | None = None
 
-    def prepare(self, size: int) -> None:
+    def prepare(self, size: int, how: Preparation = PLAIN) -> None:
         """Work out once what the weights give for inputs of this size; they must not change any more."""
-        matrices = None if self.up else kernels.prepare_conv(self.weight, size)
-        self.prepared = matrices, kernel_energy(self.weight)
+        self.prepared = prepared_conv(self.weight, size, how)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         style = self.affine(style)
-        matrices, energy = self.prepared
+        weight, matrices, energy = self.prepared or (self.weight, None, None)
         scale = demodulation(self.weight, style, energy)
         if self.up:
-            y = F.conv_transpose2d(x * style[:, :, None, None], self.weight.transpose(0, 1), stride=2)
+            y = F.conv_transpose2d(x * style[:, :, None, None], weight.transpose(0, 1), stride=2)
             y, scale = kernels.blur(y, pad=1), scale * 4  # zeros inserted on both axes take three quarters away
         else:
-            y = modulated_conv(x, self.weight, style, 1, matrices)
+            y = modulated_conv(x, weight, style, 1, matrices)
         return lrelu(y * (scale * SQRT2)[:, :, None, None] + (self.bias * SQRT2)[:, None, None], 1.0, self.clamp)
 
 
@@ -153,12 +153,12 @@ class Synthesis(nn.Module):
         conv: StyledConv = self.blocks["4"].conv1  # type: ignore[assignment]
         return conv
 
-    def prepare(self) -> None:
+    def prepare(self, how: Preparation = PLAIN) -> None:
         """Work out once what the weights give, for sampling: from now on they stay as they are."""
         for side, block in self.blocks.items():
             for conv in block.children():
                 if isinstance(conv, StyledConv):
-                    conv.prepare(int(side))
+                    conv.prepare(int(side), how)
 
     def draw(self, ws: Tensor, extra: Tensor | None = None) -> Tensor:
         """Pictures from styles and what joins the constant."""

@@ -4,6 +4,8 @@ import copy
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,17 +15,35 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from smoothvid.batch import to_uint8
+from smoothvid.devices import to_device
 from smoothvid.errors import CheckpointError, ConfigError, DeviceError
+from smoothvid.nn.layout import Preparation
+from smoothvid.nn.precision import tf32
 from smoothvid.sampling.curve import curve_weights
+from smoothvid.sampling.graphs import Graphs
 from smoothvid.sampling.model_file import MODEL_FILE, ModelFacts, model_files, read_model, save_model
 from smoothvid.sampling.motion_noise import content_code, drawn_label, motion_codes, start_phases
 from smoothvid.sampling.stream import time_chunks, time_step
 
-__all__ = ["MODEL_FILE", "ModelFacts", "VideoModel", "choose_device", "load_model", "save_model"]
+__all__ = ["MODEL_FILE", "CardOptions", "ModelFacts", "VideoModel", "choose_device", "load_model", "save_model"]
 
-Precision = Literal["float32", "bf16"]
+Precision = Literal["float32", "tf32", "bf16"]
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardOptions:
+    """What makes sampling fast on a CUDA card. None is for yes there, and no elsewhere."""
+
+    graphs: bool = True
+    """Record the network as CUDA graphs, see sampling.graphs; on a card alone. The same frames to the bit."""
+    channels_last: bool | None = None
+    """Let a pixel's channels lie side by side, as convolutions in bfloat16 want it; None: in these alone."""
+    styles_ahead: bool | None = None
+    """Let activations multiply by the next layer's style, which spares two passes a layer."""
+    overlap: bool = True
+    """Let `stream` have its next chunk made while the last one is used; on a card alone."""
 
 
 class VideoModel:
@@ -39,14 +59,17 @@ class VideoModel:
         facts: ModelFacts,
         device: str | torch.device = "auto",
         precision: Precision = "float32",
+        options: CardOptions | None = None,
     ) -> None:
         self.family, self.config, self.seen_clips = facts.family, config, facts.seen_clips
         self.resolution, self.fps, self.label_names = facts.resolution, facts.fps, list(facts.label_names)
         self.device = choose_device(device)
-        self._bf16 = _is_narrow(precision, self.device)
+        _check_precision(precision, self.device)
+        self.options, on_card = options or CardOptions(), self.device.type == "cuda"
         ready: Any = generator.eval().requires_grad_(False).to(self.device)
-        ready.prepare()
+        ready.prepare(_preparation(self.options, precision == "bf16", on_card))
         self.generator = ready
+        self._graphs = Graphs(partial(_synthesize, ready, precision), on_card and self.options.graphs)
         # A CPU gains nothing from batches of larger pictures; elsewhere this is where to begin, see `render`.
         self._pictures_at_once = 1 if self.device.type == "cpu" and self.resolution >= 128 else 32
         # At t = 10^8 frames a float32 speed is off by many turns, and by others in each chunk: motion is read off in
@@ -79,7 +102,7 @@ class VideoModel:
         if not math.isfinite(truncation_psi):
             raise ConfigError(f"truncation {truncation_psi}: give a finite number, 1 for full variety, 0 for the mean")
         codes = np.stack([content_code(seed, self.generator.z_dim, index) for seed in seeds])
-        z = torch.from_numpy(codes).to(self.device)
+        z = to_device(torch.from_numpy(codes), self.device)
         return self.generator.mapping(z, self._labels(seeds, label, z), truncation_psi=truncation_psi)
 
     def drifting_contents(
@@ -99,7 +122,7 @@ class VideoModel:
         first, last = math.floor(position.min()) - 1, math.floor(position.max()) + 2
         weights = curve_weights(np.arange(last - first + 1.0), position - first)  # [T, n]
         keys = torch.stack([self.contents(seeds, truncation_psi, label, index) for index in range(first, last + 1)])
-        return torch.einsum("tn,nbij->btij", torch.from_numpy(weights).to(keys), keys)
+        return torch.einsum("tn,nbij->btij", to_device(torch.from_numpy(weights), keys.device, keys.dtype), keys)
 
     @torch.no_grad()
     def motions(self, seeds: Sequence[int], times: NDArray[np.float64], label: str | None = None) -> Tensor:
@@ -108,14 +131,20 @@ class VideoModel:
         Only the codes around these times are drawn, so that neither time nor memory grows with t.
         """
         device, motion = self._motion_device, self._motion
-        grid = torch.from_numpy(np.array(times, np.float64)).to(device).expand(len(seeds), -1)  # [B, T]
+        grid = torch.from_numpy(np.array(times, np.float64)).expand(len(seeds), -1)  # [B, T]
         first, count = motion.code_range(grid)  # one window a video, as many codes each
         codes = np.stack(
-            [motion_codes(seed, int(at), count, motion.z_dim) for seed, at in zip(seeds, first, strict=True)]
+            [motion_codes(seed, at, count, motion.z_dim) for seed, at in zip(seeds, first.tolist(), strict=True)]
         )
-        motion_z = torch.from_numpy(codes).to(device, torch.float64)
-        phases = torch.from_numpy(np.stack([start_phases(seed, motion.num_phases) for seed in seeds])).to(device)
-        v = motion(motion_z, grid, self._labels(seeds, label, motion_z), first_code=first, start_phase=phases)
+        phases = np.stack([start_phases(seed, motion.num_phases) for seed in seeds])
+        motion_z = to_device(torch.from_numpy(codes), device, torch.float64)
+        v = motion(
+            motion_z,
+            to_device(grid, device),
+            self._labels(seeds, label, motion_z),
+            first_code=to_device(first, device),
+            start_phase=to_device(torch.from_numpy(phases), device),
+        )
         return v.to(self.device, torch.float32)
 
     @torch.no_grad()
@@ -124,19 +153,29 @@ class VideoModel:
 
         ws: contents [B, num_ws, w_dim], or [B, T, num_ws, w_dim] where they change. v: motions [B, T, v_dim].
         """
-        if ws.ndim == 3:
+        if ws.ndim == 3 and self.device.type != "cuda":
             ws = ws[:, None].expand(-1, v.shape[1], -1, -1)
-        every_ws, every_v, made = ws.flatten(0, 1), v.flatten(0, 1), list[Tensor]()
-        while (done := sum(map(len, made))) < len(every_v):
-            part = slice(done, done + self._pictures_at_once)
+        if ws.ndim == 4:  # each picture is a video of its own
+            every_ws, every_v = ws.flatten(0, 1), v.flatten(0, 1)[:, None]
+        else:  # what a video's frames share is made once
+            every_ws, every_v = ws, v
+        made, count = list[Tensor](), v.shape[0] * v.shape[1]
+        while (done := sum(map(len, made))) < count:
+            part = _from_picture(done, every_v.shape[1], self._pictures_at_once)
             try:
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-                    made.append(self.generator.synthesis(every_ws[part], every_v[part][:, None]))
+                made.append(self.synthesize(every_ws[part[0]], every_v[part]))
             except torch.OutOfMemoryError:
+                if self._graphs.release():
+                    continue
                 if self._pictures_at_once == 1:
                     raise
                 self._pictures_at_once //= 2  # once and for all: what fits is found with the first chunk
         return torch.cat(made).unflatten(0, v.shape[:2])
+
+    @torch.no_grad()
+    def synthesize(self, ws: Tensor, v: Tensor) -> Tensor:
+        """Return frames [B·T, 3, H, W] of ws [B, num_ws, w_dim] and v [B, T, v_dim], all at once, in the precision."""
+        return self._graphs(ws, v)
 
     def frames(
         self, seed: int, times: NDArray[np.float64], truncation_psi: float = 1.0, label: str | None = None
@@ -188,10 +227,12 @@ class VideoModel:
             ws = held
             if frames_each is not None:
                 ws = self.drifting_contents(seeds, times, frames_each, truncation_psi, label)
-            made = to_uint8(self.render(ws, self.motions(seeds, times, label))).cpu()
+            made = to_uint8(self.render(ws, self.motions(seeds, times, label)))
             return made[0] if np.ndim(seed) == 0 else made
 
-        return map(videos, chunks)
+        made = map(videos, chunks)
+        overlap = self.device.type == "cuda" and self.options.overlap
+        return _fetched(made) if overlap else (chunk.cpu() for chunk in made)
 
     def sample(
         self,
@@ -232,16 +273,23 @@ class VideoModel:
             return None
         names = self.label_names
         indexes = [names.index(label) if label is not None else drawn_label(seed, len(names)) for seed in seeds]
-        return torch.eye(len(names)).to(like)[indexes]
+        return to_device(torch.eye(len(names))[indexes], like.device, like.dtype)
 
 
-def load_model(path: str | Path, device: str | torch.device = "auto", precision: Precision = "float32") -> VideoModel:
+def load_model(
+    path: str | Path,
+    device: str | torch.device = "auto",
+    precision: Precision = "float32",
+    options: CardOptions | None = None,
+) -> VideoModel:
     """Load a model for sampling.
 
     Args:
         path: a model file, a checkpoint folder, or a run folder (its newest checkpoint that is whole).
         device: "auto" (cuda, else mps, else cpu), or one by name.
-        precision: "bf16" convolves in bfloat16, faster on devices made for it.
+        precision: "tf32" lets NVIDIA cards convolve with 11 of float32's 24 bits, "bf16" convolves in bfloat16; both
+            are faster on devices made for them.
+        options: what makes sampling fast on a CUDA card; None for all of it.
 
     Raises:
         CheckpointError: nothing there, or a damaged, foreign or hostile file.
@@ -250,10 +298,10 @@ def load_model(path: str | Path, device: str | torch.device = "auto", precision:
     files = model_files(path)
     for file in files[:-1]:
         try:
-            return VideoModel(*read_model(file), device, precision)
+            return VideoModel(*read_model(file), device, precision, options)
         except CheckpointError as error:
             _logger.warning("%s; taking the checkpoint before it", error)
-    return VideoModel(*read_model(files[-1]), device, precision)
+    return VideoModel(*read_model(files[-1]), device, precision, options)
 
 
 def choose_device(name: str | torch.device) -> torch.device:
@@ -270,14 +318,57 @@ def choose_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def _is_narrow(precision: Precision, device: torch.device) -> bool:
-    """Whether to convolve in bfloat16. Raises DeviceError where that would be slower than float32."""
-    if precision == "float32":
-        return False
-    if device.type == "cpu":
-        able = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    else:
-        able = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
-    if not able:
-        raise DeviceError(f"precision bf16: this {device.type} has no bfloat16 arithmetic; use float32")
-    return True
+def _synthesize(generator: Any, precision: Precision, ws: Tensor, v: Tensor) -> Tensor:
+    # Without a cache: the weights are in bfloat16 already, and a graph's memory cannot be kept beyond it.
+    autocast = torch.autocast(ws.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+    with autocast, tf32(precision == "tf32"):
+        images: Tensor = generator.synthesis(ws, v)
+    return images
+
+
+def _from_picture(first: int, num_frames: int, at_once: int) -> tuple[slice, slice]:
+    """Which videos and which of their frames are made next: whole videos, as many as may be, or a piece of one."""
+    video, frame = divmod(first, num_frames)
+    videos = 1 if frame else max(1, at_once // num_frames)
+    return slice(video, video + videos), slice(frame, frame + at_once)
+
+
+def _preparation(options: CardOptions, bf16: bool, on_card: bool) -> Preparation:
+    return Preparation(
+        dtype=torch.bfloat16 if bf16 else None,
+        channels_last=on_card and bf16 if options.channels_last is None else options.channels_last,
+        styles_ahead=on_card if options.styles_ahead is None else options.styles_ahead,
+    )
+
+
+def _fetched(chunks: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Chunks from a card, each fetched while the card makes the next one."""
+    last: tuple[Tensor, torch.cuda.Event] | None = None
+    for chunk in chunks:
+        with torch.cuda.device(chunk.device):
+            following = chunk.to("cpu", non_blocking=True), torch.cuda.Event()  # into page-locked memory
+            following[1].record()
+        if last is not None:
+            yield _ready(*last)
+        last = following
+    if last is not None:
+        yield _ready(*last)
+
+
+def _ready(chunk: Tensor, copied: torch.cuda.Event) -> Tensor:
+    copied.synchronize()
+    return chunk.clone()  # out of page-locked memory, which the next chunk takes
+
+
+def _check_precision(precision: Precision, device: torch.device) -> None:
+    """Raise DeviceError where a precision is not faster than float32."""
+    if precision == "tf32":
+        if device.type != "cuda" or torch.cuda.get_device_capability(device)[0] < 8:
+            raise DeviceError(f"precision tf32: this {device.type} has no TF32, as NVIDIA's cards do; use float32")
+    elif precision == "bf16":
+        if device.type == "cpu":
+            able = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        else:
+            able = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+        if not able:
+            raise DeviceError(f"precision bf16: this {device.type} has no bfloat16 arithmetic; use float32")

@@ -136,6 +136,8 @@ def _afresh(value: Any) -> Any:
         return {_afresh(key): _afresh(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(map(_afresh, value))
+    if isinstance(value, torch.Tensor):
+        return value.contiguous()  # whatever layout is fastest on the device
     return sys.intern(value) if isinstance(value, str) else value
 
 

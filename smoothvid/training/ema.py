@@ -21,5 +21,5 @@ def ema_decay(batch: int, half_life_kimg: float, rampup: float | None, seen: int
 def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the average's parameters towards the model's; buffers, running means already, are copied."""
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-    for kept, new in zip(average.buffers(), model.buffers(), strict=True):
-        kept.copy_(new)
+    if buffers := list(average.buffers()):
+        torch._foreach_copy_(buffers, list(model.buffers()))

@@ -20,6 +20,8 @@ from smoothvid.data.loader import BatchReader, ClipSettings, Part, batches
 from smoothvid.errors import CheckpointError, ConfigError, DataError, TrainingError
 from smoothvid.models import get_family
 from smoothvid.nn.augment import AdaController
+from smoothvid.nn.layout import lay_channels_last
+from smoothvid.nn.precision import tf32
 from smoothvid.nn.running_means import forget_means, settle_means
 from smoothvid.run_config import PhaseName, RunConfig
 from smoothvid.training.batch_parts import BatchGpu, check_size, largest_that_fits, part_sizes
@@ -29,10 +31,11 @@ from smoothvid.training.optim import build_optimizers
 from smoothvid.training.pace import pace_of
 from smoothvid.training.randomness import generator_for
 from smoothvid.training.record import Recorder
-from smoothvid.training.step import Draws, StepPart, find_gradients, mean_report, optimize
+from smoothvid.training.step import Draws, StepPart, fetch, find_gradients, mean_report, optimize
 
 MOST_SKIPPED = 50  # steps in a row
 CALIBRATION_VIDEOS = 64
+_APPLIED = "applied_"
 
 
 @dataclass
@@ -52,6 +55,10 @@ class Training:
         batch_gpu: videos that pass through the networks at once in one process: "auto" for as many as the card holds,
             None for its whole share. Smaller parts give the same result, in less memory and more time.
         tensorboard: write TensorBoard events, too.
+        channels_last: keep the weights of convolutions, and with them what passes through, with a pixel's channels side
+            by side, as cuDNN's fast kernels want them. None: in bfloat16 on a CUDA card.
+        fused: let Adam take its steps in a few launches. None: on a CUDA card.
+        tf32: let a card convolve float32 in TF32, as PyTorch does by itself; the penalty on gradients, too.
     """
 
     def __init__(
@@ -65,6 +72,10 @@ class Training:
         workers: int = 0,
         batch_gpu: BatchGpu = None,
         tensorboard: bool = False,
+        *,
+        channels_last: bool | None = None,
+        fused: bool | None = None,
+        tf32: bool = True,
     ) -> None:
         self.run_folder, self.dataset, self.config, self.phase_name = run, dataset, config, phase
         self.settings, self.seed, self.workers = config.phase(phase), seed, workers
@@ -86,17 +97,21 @@ class Training:
         self.discriminator = self.family.build_discriminator(config.model, self.settings.num_frames, c_dim).to(
             self.device
         )
+        self.tf32, on_card = tf32, self.device.type == "cuda"
+        if on_card and self.settings.precision == "bf16" if channels_last is None else channels_last:
+            lay_channels_last(self.generator, self.discriminator)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         parts: list[Any] = [module for module in self.generator.modules() if hasattr(module, "checkpointing")]
         for part in parts:
             part.checkpointing = self.settings.checkpointing
         self.optimizers = build_optimizers(
-            self.generator, self.discriminator, self.settings, self.phases, self.family.slow
+            self.generator, self.discriminator, self.settings, self.phases, self.family.slow, fused
         )
         self.ada = AdaController(self.settings.augment_target, self.settings.augment_kimg)
         self.fingerprint = dataset.fingerprint()
         self.step_number = self.seen_clips = self.seen_frames = 0
         self.tick, self.skipped = Tick(), 0
+        self._pending: dict[str, torch.Tensor] = {}
 
     @property
     def frames_a_step(self) -> int:
@@ -159,6 +174,11 @@ class Training:
             for parameter, noted in optimizer.state.items():
                 if any(value.numel() > 1 and value.shape != parameter.shape for value in noted.values()):
                     raise ValueError("an optimizer's numbers have another shape than its weights")
+                for key, value in noted.items():  # the run may have been on another device, in another layout
+                    if key == "step":
+                        noted[key] = value.to(parameter.device if optimizer.defaults["fused"] else "cpu")
+                    else:
+                        noted[key] = torch.empty_like(parameter).copy_(value)
             for group, ours in zip(optimizer.param_groups, rates, strict=True):
                 group.update(ours)  # the settings' rates, should they have been changed
         self.ada.load_state_dict(state["ada"])
@@ -185,17 +205,20 @@ class Training:
         recorder = Recorder(self, self.tensorboard)
         stream = batches(self.reader, self.step_number, self.workers, pin=self.device.type == "cuda")
         with stop_flag() as flag:
+            batch, trouble = _next(stream)
             while self.seen_frames < self.total_frames:
-                batch, trouble = _next(stream)
                 signal, failed = processes.highest(flag.signal, int(trouble is not None))
                 if failed:
                     raise DataError(f"{trouble or 'Another process cannot read its data.'} {recorder.save()}")
                 if signal:
                     recorder.save()
                     stop_by(signal)
-                left_out = self.step(batch)
-                skipped_in_a_row = skipped_in_a_row + 1 if left_out else 0
+                self.launch(batch)
                 last = self.seen_frames >= self.total_frames
+                if not last:
+                    batch, trouble = _next(stream)  # while a card is at work
+                left_out = self.settle()
+                skipped_in_a_row = skipped_in_a_row + 1 if left_out else 0
                 if self.step_number % steps_a_tick == 0 or last:
                     numbers = recorder.tick(last or self.step_number % (steps_a_tick * s.snapshot_ticks) == 0)
                 if left_out and (s.on_nan == "stop" or skipped_in_a_row == MOST_SKIPPED):
@@ -213,22 +236,37 @@ class Training:
 
         Returns the phases whose update was left out because its gradients are not finite.
         """
+        self.launch(batch)
+        return self.settle()
+
+    def launch(self, batch: list[Part]) -> None:
+        """Ask the device for a whole step; on a CUDA card without waiting for any of it. `settle` comes next."""
+        with tf32(self.tf32):
+            self._launch(batch)
+
+    def _launch(self, batch: list[Part]) -> None:
         s, parts = self.settings, self.parts(batch)
         torch.manual_seed(
             generator_for(self.seed, self.step_number, "networks").initial_seed()
         )  # for networks that draw noise of their own
         due = [phase for phase in self.phases if self.step_number % phase.interval == 0]
         bf16 = s.precision == "bf16"
-        left_out = [phase.name for phase in due if not optimize(phase, parts, self.optimizers[phase.network], bf16)]
+        applied = {phase.name: optimize(phase, parts, self.optimizers[phase.network], bf16) for phase in due}
         settle_means(self.generator, processes.average)
         self.step_number += 1
         self.seen_clips += s.batch
         self.seen_frames += self.frames_a_step
         half_life = s.batch * 10 / 32 if s.ema_kimg is None else s.ema_kimg
         update_ema(self.average, self.generator, ema_decay(s.batch, half_life, s.ema_rampup, self.seen_clips))
-        report = mean_report(parts)
-        if s.augment == "ada":
-            self.ada.update(report["real_sign"], s.batch)
+        self._pending = mean_report(parts) | {_APPLIED + name: changed for name, changed in applied.items()}
+
+    def settle(self) -> list[str]:
+        """Wait for the step that was launched, and take in what it reports. Returns what `step` does."""
+        report = fetch(self._pending)
+        changed = {name: report.pop(name) for name in list(report) if name.startswith(_APPLIED)}
+        left_out = [name.removeprefix(_APPLIED) for name, value in changed.items() if not value]
+        if self.settings.augment == "ada":
+            self.ada.update(report["real_sign"], self.settings.batch)
         self.tick.add(report)
         self.skipped += len(left_out)
         return left_out

@@ -12,7 +12,7 @@ import torch
 
 from smoothvid import processes
 from smoothvid.errors import CheckpointError, DataError, SmoothvidError
-from smoothvid.sampling.model import ModelFacts, VideoModel
+from smoothvid.sampling.model import CardOptions, ModelFacts, VideoModel
 from smoothvid.settings import to_dict
 from smoothvid.training.checkpoint import save_checkpoint
 from smoothvid.training.events import EventWriter
@@ -120,7 +120,9 @@ class Recorder:
 
     def _model(self) -> VideoModel:
         training = self.training
-        return VideoModel(copy.deepcopy(training.average), training.config.model, self._facts(), training.device)
+        # A graph would take memory that the training needs.
+        options, average = CardOptions(graphs=False), copy.deepcopy(training.average)
+        return VideoModel(average, training.config.model, self._facts(), training.device, options=options)
 
     def _facts(self) -> ModelFacts:
         training = self.training

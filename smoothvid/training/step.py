@@ -4,7 +4,7 @@ A step's batch may be cut in parts, one after the other or in several processes.
 whole batch, every part takes its own, and gradients are means over all of it: the result is the same however it is cut.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from smoothvid import processes
 from smoothvid.batch import Batch, move_times
 from smoothvid.data.loader import BatchReader
+from smoothvid.devices import to_device
 from smoothvid.models.family import Latents, Phase
 from smoothvid.nn.augment import augment
 from smoothvid.run_config import TrainingConfig
@@ -101,23 +102,24 @@ class StepPart:
         random = generator_for(*self._draws.key, "frame", phase)
         settings = self._draws.reader.settings
         frames = torch.randint(settings.num_frames, (settings.batch,), generator=random)
-        return frames[self.part :: self.of].to(self.real.frames.device)
+        return to_device(frames[self.part :: self.of], self.real.frames.device)
 
     def disordered(self) -> tuple[Tensor, Tensor]:
         """The real videos, moving as they never do, and the times to show them with; see data.frame_times."""
         draw, device = self._draws.reader.settings.draw, self.real.frames.device
         changes = []
-        for i, times in enumerate(self.real.times.cpu().double().numpy()):
+        for i, times in enumerate(self.real.cpu_times.numpy()):
             key = int(generator_for(*self._draws.key, "disorder", self.part + i * self.of).initial_seed())
             changes.append(draw.disorder(np.random.Generator(np.random.Philox(key=key)), times))
         orders, times = (torch.from_numpy(np.stack(change)) for change in zip(*changes, strict=True))
-        places = orders.to(device)[:, :, None, None, None].expand_as(self.real.frames)
+        places = to_device(orders, device)[:, :, None, None, None].expand_as(self.real.frames)
         return self.real.frames.gather(1, places), move_times(times, device)
 
     def _mine(self, whole: Latents) -> Latents:
         device = self.real.frames.device
         mine = {field.name: getattr(whole, field.name)[self.part :: self.of] for field in fields(whole)}
-        return Latents(**{name: move_times(x, device) if name == "times" else x.to(device) for name, x in mine.items()})
+        times = move_times(mine.pop("times"), device)
+        return Latents(times=times, **{name: to_device(x, device) for name, x in mine.items()})
 
 
 def find_gradients(phase: Phase, parts: Sequence[StepPart], bf16: bool = False) -> None:
@@ -132,26 +134,36 @@ def find_gradients(phase: Phase, parts: Sequence[StepPart], bf16: bool = False) 
         part.report[f"loss_{phase.name}"] = loss.detach()
 
 
-def optimize(phase: Phase, parts: Sequence[StepPart], optimizer: torch.optim.Optimizer, bf16: bool = False) -> bool:
+def optimize(phase: Phase, parts: Sequence[StepPart], optimizer: torch.optim.Optimizer, bf16: bool = False) -> Tensor:
     """Run one phase: losses, gradients, optimizer.
 
-    Returns whether the weights were changed: gradients that are not finite are left out.
+    Returns whether the weights were changed, one bool on the device: gradients that are not finite are left out. With a
+    fused optimizer the device decides that by itself, and nothing waits for it.
     """
     optimizer.zero_grad(set_to_none=True)
     find_gradients(phase, parts, bf16)
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     _add_over_processes(gradients)
-    if not bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all()):
-        return False
-    optimizer.step()
-    return True
+    finite = torch.stack(torch._foreach_norm(gradients)).isfinite().all()
+    if optimizer.defaults.get("fused"):
+        told: Any = optimizer
+        told.found_inf = (~finite).float()  # by which torch.amp.GradScaler has steps left out
+        optimizer.step()
+    elif finite:
+        optimizer.step()
+    return finite
 
 
-def mean_report(parts: Sequence[StepPart]) -> dict[str, float]:
-    """The mean of what the losses have reported, over all parts in all processes."""
+def mean_report(parts: Sequence[StepPart]) -> dict[str, Tensor]:
+    """The mean of what the losses have reported, over all parts in all processes, on the device."""
     names = list(parts[0].report)
     mine = torch.stack([torch.stack([part.report[name].float() for name in names]) for part in parts]).mean(0)
-    return dict(zip(names, processes.average(mine).tolist(), strict=True))
+    return dict(zip(names, processes.average(mine).unbind(), strict=True))
+
+
+def fetch(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Single numbers from the device, all at once: what a step waits for."""
+    return dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))
 
 
 def _add_over_processes(gradients: list[Tensor]) -> None:

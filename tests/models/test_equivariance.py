@@ -24,7 +24,7 @@ class PlainLReLU(nn.Module):
         in_size, self.out_size = filtered.plan.in_size, filtered.plan.out_size
         self.up = 2 if self.out_size > in_size else 1
 
-    def forward(self, x: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor, scale: Tensor, out_scale: None) -> Tensor:
         x = (
             (x * scale[:, :, None, None] + bias[:, None, None])
             .repeat_interleave(self.up, -1)

@@ -32,10 +32,16 @@ def small_previews(monkeypatch: pytest.MonkeyPatch) -> None:
 def new_training(tmp_path: Path, tiny_dataset: Path, tiny_config: Any) -> NewTraining:
     """`new_training({"train": {...}})`: a training in the folder `run` under tmp_path, nothing done yet."""
 
-    def make(changes: dict[str, Any] | None = None, phase: PhaseName = "train", seed: int = 0) -> Training:
+    def make(
+        changes: dict[str, Any] | None = None,
+        phase: PhaseName = "train",
+        seed: int = 0,
+        family: str = "stylesv",
+        **more: Any,
+    ) -> Training:
         run = tmp_path / "run"
         run.mkdir(exist_ok=True)
-        return Training(run, open_dataset(tiny_dataset), tiny_config(changes=changes), phase, seed)
+        return Training(run, open_dataset(tiny_dataset), tiny_config(family, changes), phase, seed, **more)
 
     return make
 

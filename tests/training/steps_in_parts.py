@@ -28,7 +28,7 @@ def in_double_precision() -> None:
 
     def in_double(*arguments: Any) -> Batch:
         batch = to_batch(*arguments)
-        return Batch(batch.frames.double(), batch.times, batch.labels)
+        return Batch(batch.frames.double(), batch.times, batch.labels, batch.cpu_times)
 
     loop.to_batch = in_double
     VideoDataset.label = lambda self, video: label(self, video).astype("float64")  # type: ignore[method-assign, assignment]

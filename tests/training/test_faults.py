@@ -91,7 +91,7 @@ def test_a_damaged_dataset_stops_the_run_and_mending_it_goes_on(
         if progress.seen_clips == 6:
             data.rename(tmp_path / "away")
 
-    with pytest.raises(DataError, match=r"cannot be read.*saved at 6 clips; --resume goes on"):
+    with pytest.raises(DataError, match=r"cannot be read.*saved at 8 clips; --resume goes on"):
         training.run(damage)
     (tmp_path / "away").rename(data)
     training, _ = prepare_run(request_for("run", 12, dataset=data, resume=True))

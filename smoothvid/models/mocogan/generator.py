@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from smoothvid.models.generator import VideoGenerator
 from smoothvid.models.mocogan.config import MoCoGANConfig
+from smoothvid.nn.layout import PLAIN, Preparation
 from smoothvid.nn.recurrent_motion import RecurrentPath
 
 
@@ -92,7 +93,7 @@ class Generator(VideoGenerator):
         self.motion = RecurrentPath("gru", m.z_dim, m.z_dim, in_motion, m.distance, m.memory)
         self.synthesis = Synthesis(config.z_dim + in_content + m.z_dim, config.widths())
 
-    def prepare(self) -> None:
+    def prepare(self, how: Preparation = PLAIN) -> None:
         """Nothing to work out."""
 
     def begin_motion(self) -> None:

@@ -5,6 +5,8 @@ first, multiplies v, so that an image model becomes a video model without a jolt
 Source: Zhang et al., Towards Smooth Video Composition, ICLR 2023, on StyleGAN3-T (Karras et al., NeurIPS 2021).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -12,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from smoothvid.models.generator import VideoGenerator
 from smoothvid.models.stylesv.config import GeneratorConfig, MotionConfig, StyleSVConfig
 from smoothvid.nn.alias_free import Band, FilteredLReLU, FourierInput
+from smoothvid.nn.layout import PLAIN, Preparation
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.lrelu import bounded
 from smoothvid.nn.mapping import StyleMapping
@@ -38,9 +41,18 @@ class SynthesisLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outer.channels))
         self.activate = FilteredLReLU(inner, outer, inner.size + 2, config.clamp)
 
-    def forward(self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
-        y, scale = self.conv.convolve(x, w, v, update_emas)
-        return self.activate(y, self.bias, scale)
+    def forward(
+        self,
+        x: Tensor,
+        w: Tensor,
+        v: Tensor,
+        update_emas: bool = False,
+        applied: Tensor | None = None,
+        following: Tensor | None = None,
+    ) -> Tensor:
+        """`applied`: this layer's style, where x is multiplied by it; `following`: the next one's, to multiply by."""
+        y, scale = self.conv.convolve(x, w, v, update_emas, applied)
+        return self.activate(y, self.bias, scale, following)
 
 
 class ToRGB(nn.Module):
@@ -62,8 +74,10 @@ class ToRGB(nn.Module):
         self.clamp = config.clamp
 
     @full_precision
-    def forward(self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
-        return bounded(self.conv(x, w, v, update_emas) + self.bias[:, None, None], self.clamp)
+    def forward(
+        self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False, applied: Tensor | None = None
+    ) -> Tensor:
+        return bounded(self.conv(x, w, v, update_emas, applied) + self.bias[:, None, None], self.clamp)
 
 
 class Synthesis(nn.Module):
@@ -76,6 +90,8 @@ class Synthesis(nn.Module):
         self.image_only = image_only
         self.checkpointing = False
         """Whether a layer's own results are made again for its gradients instead of being kept."""
+        self.styles_ahead = False
+        """Whether each activation multiplies by the next layer's style, where nothing is learnt; see `prepare`."""
         bands = config.bands(resolution)
         self.num_ws = config.num_layers + 2
         self.input = FourierInput(config.w_dim, bands[0], config.waves, motion.fourier_dim)
@@ -111,15 +127,17 @@ class Synthesis(nn.Module):
             if name.endswith("motion_style.weight"):
                 parameter.zero_()
 
-    def prepare(self) -> None:
+    def prepare(self, how: Preparation = PLAIN) -> None:
         """Work out once what the weights give, for sampling: from now on they stay as they are."""
+        self.styles_ahead = how.styles_ahead and not self.to_rgb.conv.low_rank  # whose branch has a style of its own
         for layer in self.layers:
             assert isinstance(layer, SynthesisLayer)
-            layer.conv.prepare(layer.activate.plan.in_size - 2)
+            layer.conv.prepare(layer.activate.plan.in_size - 2, how)
 
     def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         num_frames = v.shape[1]
         waving = None if self.image_only else v.flatten(0, 1)  # no mask: the waves' own weights start at zero
+        x = self.input(ws[:, 0], waving)  # of each video, of each frame where waves travel
         v = v.flatten(0, 1) * self.motion_mask  # [N, v_dim]
         ws = ws.repeat_interleave(num_frames, 0)  # [N, num_ws, w_dim]
         motion = self.input_motion(v)
@@ -130,14 +148,20 @@ class Synthesis(nn.Module):
             motion = motion * self.motion_mask
         else:
             styles = ws[:, 1:]
-        x = self.input(ws[:, 0], waving) + motion[:, :, None, None]
-        for layer, w in zip(self.layers, styles.unbind(1), strict=False):
+        x = x.repeat_interleave(len(v) // len(x), 0) + motion[:, :, None, None]
+        rows = styles.unbind(1)
+        ahead: list[Tensor | None] = [None] * len(rows)
+        if self.styles_ahead and not (torch.is_grad_enabled() or update_emas):
+            modules: list[Any] = [*self.layers, self.to_rgb]
+            factors = [module.conv.style(w, v) for module, w in zip(modules, rows, strict=True)]
+            x, ahead = x * factors[0][:, :, None, None], [*factors]
+        for layer, w, applied, following in zip(self.layers, rows, ahead, ahead[1:], strict=False):
             if self.checkpointing and torch.is_grad_enabled():
                 # What its running means note twice is the same: their mean stays what it is.
                 x = checkpoint(layer, x, w, v, update_emas, use_reentrant=False, preserve_rng_state=False)
             else:
-                x = layer(x, w, v, update_emas)
-        return self.to_rgb(x, styles[:, -1], v, update_emas) * self.output_scale
+                x = layer(x, w, v, update_emas, applied, following)
+        return self.to_rgb(x, rows[-1], v, update_emas, ahead[-1]) * self.output_scale
 
 
 class Generator(VideoGenerator):
