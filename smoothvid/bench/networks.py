@@ -15,7 +15,7 @@ from smoothvid.nn import kernels
 from smoothvid.nn.alias_free import Band, FilteredLReLU
 from smoothvid.nn.modulation import ModulatedConv, demodulation, low_rank_kernel
 from smoothvid.run_config import RunConfig
-from smoothvid.sampling.model import ModelFacts, Precision, VideoModel
+from smoothvid.sampling.model import CardOptions, ModelFacts, Precision, VideoModel
 
 NUM_FRAMES = 3  # of a video in training
 _LOW_RANK = 4
@@ -139,12 +139,14 @@ def grouped_modconv(conv: ModulatedConv, x: Tensor, w: Tensor, v: Tensor) -> Ten
     return y * conv.magnitude_ema.rsqrt()
 
 
-def video_model(config: RunConfig, device: torch.device, precision: Precision = "float32") -> VideoModel:
+def video_model(
+    config: RunConfig, device: torch.device, precision: Precision = "float32", options: CardOptions | None = None
+) -> VideoModel:
     """A model with random weights."""
     torch.manual_seed(0)
     network = get_family(config.family).build_generator(config.model, 0, False)
     facts = ModelFacts(family=config.family, config={}, resolution=config.model.resolution, fps=25.0)
-    return VideoModel(network, config.model, facts, device, precision)
+    return VideoModel(network, config.model, facts, device, precision, options)
 
 
 def layers_of(config: StyleSVConfig) -> list[tuple[Band, Band]]:

@@ -47,14 +47,18 @@ def r1(settings: BenchSettings) -> Iterator[Case]:
 
 
 def made_up_training(
-    config: RunConfig, device: torch.device, batch_gpu: int | None = None, phase: PhaseName = "train"
+    config: RunConfig,
+    device: torch.device,
+    batch_gpu: int | None = None,
+    phase: PhaseName = "train",
+    tf32: bool = True,
 ) -> Training:
     """A training as these settings have it, that reads and writes nothing: its batches are `made_up_batch`."""
     side = config.model.resolution
     # Stands in for a dataset; nothing is read from it.
     data: Any = SimpleNamespace(path="none", resolution=side, label_dim=0, videos=[SimpleNamespace(num_frames=4096)])
     data.label, data.fingerprint = lambda _: np.zeros(0, np.float32), lambda: ""
-    return Training(Path("none"), data, config, phase, device=device, batch_gpu=batch_gpu)
+    return Training(Path("none"), data, config, phase, device=device, batch_gpu=batch_gpu, tf32=tf32)
 
 
 def made_up_batch(training: Training) -> list[Part]:

@@ -3,9 +3,10 @@
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from smoothvid.bench.card.jobs import Job
+from smoothvid.bench.card.jobs import Job, read_rows, rows_file
 from smoothvid.bench.card.settings import CardSettings
 from smoothvid.bench.networks import video_model
 from smoothvid.bench.training import made_up_batch, made_up_training
@@ -22,11 +23,14 @@ from smoothvid.models import family_names
 from smoothvid.nn import kernels
 from smoothvid.nn.filters import lowpass_taps
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
+from smoothvid.nn.precision import tf32
 from smoothvid.run_config import RunConfig, resolve
+from smoothvid.sampling.model import Precision
 from smoothvid.training.loop import Training
 from smoothvid.training.run import RunRequest, train
 from smoothvid.training.step import find_gradients
 
+OPERATIONS = "Operations against float64"
 TINY = {"stylesv": "tiny", "styleganv": "styleganv-tiny", "mocogan": "mocogan-tiny", "mocogan-sg2": "mocogan-sg2-tiny"}
 QUIET = {"mocogan": ("model.noise=0",), "mocogan-sg2": ("model.discriminator.noise=0",)}
 """Settings without which networks draw numbers on the device: others on each kind of it."""
@@ -49,17 +53,6 @@ WAYS = (
 )
 
 
-@contextmanager
-def tf32(allowed: bool) -> Iterator[None]:
-    """Let matrix products and convolutions of float32 numbers round their operands to TF32, or not."""
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
-
-
 def error(ours: Tensor, theirs: Tensor) -> float:
     """Relative, of the norm; infinite for what is not a number."""
     found = float((ours.double() - theirs.double()).norm() / theirs.double().norm().clamp(min=1e-30))
@@ -68,22 +61,28 @@ def error(ours: Tensor, theirs: Tensor) -> float:
 
 def operations(settings: CardSettings, until: float) -> Iterator[Job]:
     """Operations in random shapes, forwards, backwards and backwards twice."""
-    shapes = 3 if settings.dry_run else 12
-    for way in WAYS:
-        for last in (False, True):
-            layout = "channels last" if last else "channels first"
-            table, name = "Operations against float64", f"{way.name}, {layout}"
-            for kind in (_activation, _convolution, _blur):
-                work = partial(_worst, kind, settings.torch_device, way, last, shapes)
-                yield Job(table, f"{kind.__name__.strip('_')}, {name}", work)
+    for kind, way, last in product(KINDS, WAYS, (False, True)):
+        name = f"{kind}, {way.name}, {_layout(last)}"
+        shapes = 2 if settings.dry_run else 5
+        yield Job(OPERATIONS, name, partial(operation, name, settings.torch_device, shapes))
 
 
-def _worst(kind: Callable[..., list[float]], device: torch.device, way: Arithmetic, last: bool, shapes: int) -> Any:
+def operation(name: str, device: torch.device, shapes: int) -> dict[str, Any]:
+    """The largest errors of one kind of operation, computed in one way, over so many random shapes."""
+    kind, arithmetic, layout = name.split(", ")
+    way = next(way for way in WAYS if way.name == arithmetic)
     with tf32(way.tf32):
-        found = [kind(np.random.default_rng(seed), device, way.dtype, last) for seed in range(shapes)]
+        found = [
+            KINDS[kind](np.random.default_rng(seed), device, way.dtype, layout == _layout(True))
+            for seed in range(shapes)
+        ]
     forward, backward, twice = (max(errors) for errors in zip(*found, strict=True))
     ok = forward <= way.bound and max(backward, twice) <= 10 * way.bound
     return {"shapes": shapes, "result": forward, "gradients": backward, "penalty": twice, "bound": way.bound, "ok": ok}
+
+
+def _layout(last: bool) -> str:
+    return "channels last" if last else "channels first"
 
 
 def _errors(
@@ -159,6 +158,21 @@ def _normal(rng: np.random.Generator, device: torch.device, *shape: int) -> Tens
     return torch.from_numpy(rng.standard_normal(shape, np.float32)).to(device)
 
 
+KINDS = {"activation": _activation, "convolution": _convolution, "blur": _blur}
+
+
+def usable_path(out: Path, precision: str, last: bool) -> kernels.Path:
+    """How later stages are to filter: by matrices where the stage `operations` found the fast path to be wrong."""
+    name = {"float32": "float32", "tf32": "float32 with TF32", "bf16": "bf16"}[precision]
+    key = f"{OPERATIONS} | activation, {name}, {_layout(last)}"
+    wrong = [
+        row
+        for row in read_rows(rows_file(out, "operations"))
+        if row["key"] == key and row["state"] != "begun" and not row["figures"].get("ok", False)
+    ]
+    return "matrices" if wrong else "auto"
+
+
 def networks(settings: CardSettings, until: float) -> Iterator[Job]:
     """Whole networks of every family: this device against the CPU."""
     presets = [TINY[name] for name in family_names()]
@@ -178,9 +192,9 @@ def _frames(settings: CardSettings, preset: str, way: Arithmetic) -> dict[str, A
     times = np.array([0.0, 1.0, 7.25, 100.0])
     device, config = settings.torch_device, resolve(preset)
     right = video_model(config, torch.device("cpu")).frames(0, times)
-    model = video_model(config, device, "bf16" if way.dtype == torch.bfloat16 and settings.on_card else "float32")
-    with tf32(way.tf32):
-        made = model.frames(0, times).cpu()
+    precision = _precision(way, device)
+    with kernels.chosen(usable_path(settings.out, precision, precision == "bf16")):
+        made = video_model(config, device, precision).frames(0, times).cpu()
     differences = (made.clamp(-1, 1) - right.clamp(-1, 1)).abs() * 127.5
     mean, most = float(differences.mean()), float(differences.max())
     spread = float(right.clamp(-1, 1).std()) * 127.5
@@ -188,13 +202,19 @@ def _frames(settings: CardSettings, preset: str, way: Arithmetic) -> dict[str, A
     return {"mean, levels": mean, "largest, levels": most, "spread of the picture": spread, "ok": mean <= allowed}
 
 
+def _precision(way: Arithmetic, device: torch.device) -> Precision:
+    if device.type != "cuda":  # the rehearsal of a card
+        return "float32"
+    return "bf16" if way.dtype == torch.bfloat16 else "tf32" if way.tf32 else "float32"
+
+
 def _step(settings: CardSettings, family: str, way: Arithmetic) -> dict[str, Any]:
     """The relative difference of each phase's gradients, the networks' weights being the same."""
     config = resolve(TINY[family], sets=QUIET.get(family, ()))
     right = _gradients(config, torch.device("cpu"), bf16=False)
-    bf16 = way.dtype == torch.bfloat16 and settings.on_card
-    with tf32(way.tf32):
-        ours = _gradients(config, settings.torch_device, bf16)
+    precision = _precision(way, settings.torch_device)
+    with tf32(way.tf32), kernels.chosen(usable_path(settings.out, precision, precision == "bf16")):
+        ours = _gradients(config, settings.torch_device, way.dtype == torch.bfloat16 and settings.on_card)
     errors = {name: error(gradient, right[name]) for name, gradient in ours.items()}
     allowed = {"float32": 1e-3, "float32 with TF32": 0.1, "bf16": 0.5}[way.name]
     return {**errors, "ok": max(errors.values()) <= allowed}

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from smoothvid.bench.card.jobs import rows_file
 from smoothvid.bench.card.page import write_pages
 from smoothvid.bench.card.settings import CardSettings
 from smoothvid.bench.card.stages import STAGES, Stage
@@ -50,13 +51,17 @@ def run_card(
 
 
 def _run_stage(stage: Stage, settings: CardSettings, until: float) -> int:
-    """The exit code of the stage's process: 0 done, 1 out of time. One that breaks down is started once more."""
-    code = 0
-    for _ in range(3):
+    """The exit code of the stage's process: 0 done, 1 out of time. One that breaks down is followed by another."""
+    while True:
+        before = _size(stage, settings)
         code = _start(stage, settings, until)
-        if code in (0, 1) or until - time.time() < _LEAST:
-            break
-    return code
+        if code in (0, 1) or _size(stage, settings) == before or until - time.time() < _LEAST:
+            return code
+
+
+def _size(stage: Stage, settings: CardSettings) -> int:
+    path = rows_file(settings.out, stage.name)
+    return path.stat().st_size if path.exists() else 0
 
 
 def _start(stage: Stage, settings: CardSettings, until: float) -> int:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from smoothvid.bench import loading
-from smoothvid.bench.card.equal import tf32
+from smoothvid.bench.card.equal import usable_path
 from smoothvid.bench.card.jobs import Job
 from smoothvid.bench.card.settings import CardSettings
 from smoothvid.bench.floor import convolutions_alone, convolutions_of
@@ -29,7 +29,9 @@ from smoothvid.bench.timing import clock_of, seconds_of
 from smoothvid.bench.training import made_up_batch, made_up_training
 from smoothvid.nn import kernels
 from smoothvid.nn.alias_free import Band, FilteredLReLU
+from smoothvid.nn.precision import tf32
 from smoothvid.run_config import PhaseName, RunConfig, preset_names, resolve
+from smoothvid.sampling.model import CardOptions
 
 _TURNS = 5
 
@@ -75,8 +77,7 @@ def copy_rate(settings: CardSettings) -> float:
 def _products(settings: CardSettings, dtype: torch.dtype) -> dict[str, Any]:
     size = 256 if settings.dry_run else 8192
     a, b = (torch.randn(size, size, device=settings.torch_device).to(dtype) for _ in range(2))
-    with tf32(True):
-        return {"rate": 2 * size**3 / seconds(lambda: a @ b, settings.torch_device) / 1e12}
+    return {"rate": 2 * size**3 / seconds(lambda: a @ b, settings.torch_device) / 1e12}
 
 
 def _launch(device: torch.device) -> float:
@@ -160,9 +161,9 @@ def generators(settings: CardSettings, until: float) -> Iterator[Job]:
     batches = (2,) if settings.dry_run else (8, 1, 32)
     graphs = (True, False) if settings.on_card else (False,)
     for preset in presets:
-        for precision in ("bf16", "tf32", "float32"):
+        for precision in ("float32",) if settings.dry_run else ("bf16", "tf32", "float32"):
             for count in batches:
-                for last in (True, False) if precision != "float32" else (False,):
+                for last in (True, False) if precision != "float32" or settings.dry_run else (False,):
                     for graph in graphs if precision == "bf16" or count == 1 else (False,):
                         way = Way(precision, last, graph)
                         work = partial(_generator, settings, preset, count, way)
@@ -175,41 +176,34 @@ def generators(settings: CardSettings, until: float) -> Iterator[Job]:
 
 
 def _generator(settings: CardSettings, preset: str, count: int, way: Way) -> dict[str, Any]:
-    device = settings.torch_device
+    device, path = settings.torch_device, usable_path(settings.out, way.precision, way.last)
     call = generator_call(resolve(preset), device, count, way)
-    plain_too = settings.dry_run or (count == 8 and not way.graph)
+    with kernels.chosen(path):
+        memory, ours = _peak(call, device), seconds(call, device)
+    with kernels.chosen("matrices"):  # so that convolutions are PyTorch's own
+        found = convolutions_of(generator_call(resolve(preset), device, count, replace(way, graph=False)))
+    floors = {}
     with tf32(way.precision == "tf32"):
-        alone: dict[bool, Callable[[], object]] = {}
-        alone |= {last: convolutions_alone(convolutions_of(call), device, last) for last in (True, False)}
-        memory = _peak(call, device)
-        if way.graph:
-            call, alone = graphed(call), {last: graphed(floor) for last, floor in alone.items()}
-        ours = seconds(call, device)
-        floors = {last: seconds(floor, device, turns=3) for last, floor in alone.items()}
-        found: dict[str, Any] = {"ms a frame": 1e3 * ours / count, "frames a second": count / ours}
-        found |= {"over convolutions": ours / floors[way.last]}
-        found |= {"over those, first": ours / floors[False], "over those, last": ours / floors[True]}
-        found |= {"beside weights, MB": memory}
-        if plain_too:
-            with kernels.chosen("plain"):
-                found["plain / ours"] = seconds(call, device, turns=1) / ours
-    return found
+        for last in (True, False):
+            alone: Callable[[], object] = convolutions_alone(found, device, last)
+            floors[last] = seconds(graphed(alone) if way.graph else alone, device, turns=3)
+    figures: dict[str, Any] = {"ms a frame": 1e3 * ours / count, "frames a second": count / ours}
+    figures |= {"over convolutions": ours / floors[way.last]}
+    figures |= {"over those, first": ours / floors[False], "over those, last": ours / floors[True]}
+    figures |= {"beside weights, MB": memory}
+    if settings.dry_run or (count == 8 and not way.graph):
+        with kernels.chosen("plain"):
+            figures["plain / ours"] = seconds(call, device, turns=1) / ours
+    return figures if path == "auto" else {**figures, "filters": path}
 
 
 def generator_call(config: RunConfig, device: torch.device, count: int, way: Way) -> Callable[[], object]:
     """A call that makes `count` frames of one video."""
-    model = video_model(config, device)
-    if way.last:
-        model.generator.to(memory_format=torch.channels_last)
+    options = CardOptions(graphs=way.graph, channels_last=way.last)
+    precision: Any = way.precision if device.type == "cuda" else "float32"
+    model = video_model(config, device, precision, options)
     ws, v = model.contents([0]), model.motions([0], np.arange(count, dtype=np.float64))
-
-    @torch.no_grad()
-    def call() -> object:
-        narrow = way.precision == "bf16"
-        with torch.autocast(device.type, torch.bfloat16, enabled=narrow, cache_enabled=False):
-            return model.generator.synthesis(ws, v)
-
-    return call
+    return lambda: model.synthesize(ws, v)
 
 
 def _profile_generator(settings: CardSettings, preset: str) -> dict[str, Any]:
@@ -243,7 +237,7 @@ def profile(out: Path, name: str, call: Callable[[], object]) -> str:
 
 
 def graphed(call: Callable[[], object]) -> Callable[[], object]:
-    """The same work as one CUDA graph."""
+    """The same work as one CUDA graph, with nothing around it."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -273,7 +267,7 @@ def training(settings: CardSettings, until: float) -> Iterator[Job]:
     """Seconds a thousand frames, and the share that reading the data could have in it."""
     presets = [("tiny", 1)] if settings.dry_run else [("stylesv-256", 16), ("stylesv-64", 32), ("smooth-64", 32)]
     for preset, batch in presets:
-        for precision in ("bf16", "tf32", "float32"):
+        for precision in ("float32",) if settings.dry_run else ("bf16", "tf32", "float32"):
             name = f"{preset}, {batch} videos, {precision}"
             yield Job("Training", name, partial(_training, settings, preset, batch, precision))
     yield Job("Reading data", "256², JPEG", partial(_reading, settings))
@@ -283,8 +277,9 @@ def _training(settings: CardSettings, preset: str, batch: int, precision: str) -
     device, config = settings.torch_device, resolve(preset)
     train = replace(config.train, batch=batch, precision="bf16" if precision == "bf16" else "float32")
     size = batch if config.model.resolution < 256 else batch // 2
-    with tf32(precision == "tf32"):
-        run = made_up_training(replace(config, train=train), device, size)
+    path = usable_path(settings.out, precision, precision == "bf16")
+    with kernels.chosen(path):
+        run = made_up_training(replace(config, train=train), device, size, tf32=precision == "tf32")
         parts = made_up_batch(run)
         run.step(parts)  # with everything that only some steps have
         clock, times = clock_of(device), []
@@ -296,22 +291,17 @@ def _training(settings: CardSettings, preset: str, batch: int, precision: str) -
             began = clock()
             run.step(parts)
             times.append(clock() - began)
-    usual, with_penalty = statistics.median(times[:-1]), times[-1]
-    mean = usual + (with_penalty - usual) / run.settings.r1_interval
-    frames = run.frames_a_step
-    found: dict[str, Any] = {
-        "frames a step": frames,
-        "videos at once": size,
-        "ms a step": 1e3 * usual,
-        "with R1, ms": 1e3 * with_penalty,
-    }
-    found |= {"s a thousand frames": mean / frames * 1000, "frames a second": frames / mean}
-    if device.type == "cuda":
-        found["peak, GB"] = torch.cuda.max_memory_allocated() / 1e9
-        found["waits in a step"] = _waits(lambda: run.step(parts))
-        if precision == "bf16":
-            found["where the time goes"] = profile(settings.out, f"training-{preset}", lambda: run.step(parts))
-    return found
+        usual, with_penalty = statistics.median(times[:-1]), times[-1]
+        mean = usual + (with_penalty - usual) / interval
+        frames = run.frames_a_step
+        figures: dict[str, Any] = {"frames a step": frames, "videos at once": size}
+        figures |= {"ms a step": 1e3 * usual, "with R1, ms": 1e3 * with_penalty}
+        figures |= {"s a thousand frames": mean / frames * 1000, "frames a second": frames / mean}
+        if device.type == "cuda":
+            figures |= {"peak, GB": torch.cuda.max_memory_allocated() / 1e9, "waits": _waits(lambda: run.step(parts))}
+            if precision == "bf16":
+                figures["profile"] = profile(settings.out, f"training-{preset}", lambda: run.step(parts))
+    return figures if path == "auto" else {**figures, "filters": path}
 
 
 def _waits(call: Callable[[], object]) -> int:

@@ -20,6 +20,7 @@ _HERE = "smoothvid.bench.card"
 STAGES = (
     Stage("limits", f"{_HERE}.speed:limits", 0.03),
     Stage("operations", f"{_HERE}.equal:operations", 0.08),
+    Stage("faults", f"{_HERE}.faults:faults", 0.06),
     Stage("networks", f"{_HERE}.equal:networks", 0.08),
     Stage("filters", f"{_HERE}.speed:filters", 0.06),
     Stage("generators", f"{_HERE}.speed:generators", 0.13),
