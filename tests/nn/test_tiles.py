@@ -18,7 +18,8 @@ from torch import Tensor
 from smoothvid.nn.filters import lowpass_taps
 from smoothvid.nn.kernels import chosen, filtered_lrelu
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
-from smoothvid.nn.kernels.tiling import LARGEST_TILE, Tiling, backward_tiling, forward_tiling
+from smoothvid.nn.kernels.tiling import Tiling, backward_tiling, forward_tiling
+from smoothvid.nn.kernels.tuning import sizes
 
 triton = pytest.importorskip("triton", reason="Triton is not installed")
 
@@ -153,7 +154,7 @@ def test_compiles_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     plan = make_plan(2, 2, 150, 148, 256.0)
     for kernel, make in ((tiles._forward, forward_tiling), (tiles._backward, backward_tiling)):
-        tiling = make(plan, torch.bfloat16, torch.device("cpu"))  # float32 takes the compiler some ten times as long
+        tiling = make(plan, torch.bfloat16, torch.device("cpu"), sizes())  # float32 takes the compiler some ten times as long
         assert compiled(kernel, tiling).metadata.shared < 100 * 1024
 
 
@@ -176,9 +177,9 @@ def compiled(kernel: Any, tiling: Tiling) -> Any:
 def test_tiles_cover_the_plane(up: int, down: int) -> None:
     plan = make_plan(up, down, 61, 61 * up // down, 1.0)
     for size, make in ((plan.out_size, forward_tiling), (plan.in_size, backward_tiling)):
-        tiles, _, arguments = make(plan, torch.float32, torch.device("cpu"))
+        tiles, _, arguments = make(plan, torch.float32, torch.device("cpu"), sizes())
         tile = arguments["tile"]
-        assert isinstance(tile, int) and tile <= LARGEST_TILE and (tiles - 1) * tile < size <= tiles * tile
+        assert isinstance(tile, int) and tile <= sizes().tiles.tile and (tiles - 1) * tile < size <= tiles * tile
 
 
 if INTERPRETED:  # in Triton 3.9 it multiplies the bits of bfloat16 numbers as if they were integers
