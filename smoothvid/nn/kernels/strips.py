@@ -100,11 +100,12 @@ def _constants(channels: int, plan: FilterPlan) -> dict[str, object]:
 @triton.jit(do_not_specialize=VARYING)
 def _forward(
     x, bias, scale, out_scale, y, channels, in_size, out_size, part,
-    ones, up_rows, up_columns, down_columns, completed, carried_on,
+    ones, up_rows, up_columns, down_columns, completed, carried_on, carried_far,
     chunks, strips, tile, result_rows, in_rows_start, in_rows_step, in_rows_length, in_start, in_step, in_length,
     CHANNELS: tl.constexpr, ROWS: tl.constexpr, RESULT_ROWS: tl.constexpr, IN_ROWS: tl.constexpr,
     MID: tl.constexpr, IN: tl.constexpr, TILE: tl.constexpr,
     EIGHTS: tl.constexpr, CLAMP: tl.constexpr, PRODUCTS: tl.constexpr, STAGES: tl.constexpr,
+    EARLY: tl.constexpr,
 ):  # fmt: skip
     channels = channels // EIGHTS * EIGHTS  # the same, and the compiler knows that EIGHTS divides it
     image, strip, channel = _place(channels, strips, CHANNELS)
@@ -120,9 +121,12 @@ def _forward(
     up_rows, up_columns = _whole(up_rows, IN_ROWS, ROWS), _whole(up_columns, IN, MID)
     down_columns = _whole(down_columns, MID, TILE)
     completed, carried_on = _whole(completed, ROWS, RESULT_ROWS), _whole(carried_on, ROWS, RESULT_ROWS)
+    if carried_far is not None:
+        carried_far = _whole(carried_far, ROWS, RESULT_ROWS)
     carried = tl.zeros([TILE * CHANNELS, RESULT_ROWS], tl.float32)
+    far = carried
     first = tl.program_id(1) * part
-    for chunk in tl.range(tl.maximum(first - 1, 0), tl.minimum(first + part, chunks), num_stages=STAGES):
+    for chunk in tl.range(tl.maximum(first - EARLY, 0), tl.minimum(first + part, chunks), num_stages=STAGES):
         row = in_rows_start + chunk * in_rows_step
         patch = _rows(x, in_at, in_inside, row, in_rows_length, in_size, channels, IN_ROWS)
         patch = tl.dot(patch, up_rows, input_precision=PRODUCTS)
@@ -136,7 +140,11 @@ def _forward(
         half = tl.dot(a.to(down_columns.dtype), down_columns, input_precision=PRODUCTS)
         half = _turned(half.to(down_columns.dtype), ROWS, CHANNELS, TILE)
         result = tl.dot(half, completed, carried, input_precision=PRODUCTS)
-        carried = tl.dot(half, carried_on, input_precision=PRODUCTS)
+        if carried_far is None:
+            carried = tl.dot(half, carried_on, input_precision=PRODUCTS)
+        else:
+            carried = tl.dot(half, carried_on, far, input_precision=PRODUCTS)
+            far = tl.dot(half, carried_far, input_precision=PRODUCTS)
 
         if out_scale is not None:
             result = _scaled(result, out_factor, TILE, CHANNELS, RESULT_ROWS)
@@ -148,12 +156,13 @@ def _forward(
 @triton.jit(do_not_specialize=[*VARYING, *VARYING_BACK])
 def _backward(
     grad, x, bias, scale, grad_x, bias_sums, scale_sums, channels, in_size, out_size, part,
-    ones, up_rows, up_columns, back_rows, back_columns, cut_columns, completed, carried_on,
+    ones, up_rows, up_columns, back_rows, back_columns, cut_columns, same_rows, completed, carried_on, carried_far,
     chunks, strips, tile, result_rows, in_rows_start, in_rows_step, in_rows_length, in_start, in_step, in_length,
     out_rows_start, out_rows_step, out_rows_length, out_start, out_step, out_length,
     CHANNELS: tl.constexpr, ROWS: tl.constexpr, RESULT_ROWS: tl.constexpr, IN_ROWS: tl.constexpr,
-    OUT_ROWS: tl.constexpr, MID: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr, TILE: tl.constexpr,
+    OUT_ROWS: tl.constexpr, MID: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr, FOLDED: tl.constexpr,
     EIGHTS: tl.constexpr, CLAMP: tl.constexpr, PRODUCTS: tl.constexpr, STAGES: tl.constexpr,
+    EARLY: tl.constexpr,
 ):  # fmt: skip
     channels = channels // EIGHTS * EIGHTS
     image, strip, channel = _place(channels, strips, CHANNELS)
@@ -162,21 +171,26 @@ def _backward(
     grad += image * out_size * out_size * channels
     in_at, in_inside = _columns(in_start + strip * in_step, in_length, in_size, channel, channels, IN, CHANNELS)
     out_at, out_inside = _columns(out_start + strip * out_step, out_length, out_size, channel, channels, OUT, CHANNELS)
-    at_tile, tile_inside = _columns(strip * tile, tile, in_size, channel, channels, TILE, CHANNELS)
     shift = _per_channel(bias, channel, channels, CHANNELS)
     factor = _per_image(scale, image, channel, channels, CHANNELS)
     inside = _inside(in_start + strip * in_step, in_size, IN)
 
     up_rows, up_columns = _whole(up_rows, IN_ROWS, ROWS), _whole(up_columns, IN, MID)
     back_rows, back_columns = _whole(back_rows, OUT_ROWS, ROWS), _whole(back_columns, OUT, MID)
-    cut_columns = _whole(cut_columns, MID, TILE)
+    same_rows = _whole(same_rows, IN_ROWS, RESULT_ROWS)
+    cut_columns = _whole(cut_columns, MID, IN)
     completed, carried_on = _whole(completed, ROWS, RESULT_ROWS), _whole(carried_on, ROWS, RESULT_ROWS)
-    carried = tl.zeros([TILE * CHANNELS, RESULT_ROWS], tl.float32)
-    bias_sum, scale_sum = tl.zeros([TILE * CHANNELS], tl.float32), tl.zeros([TILE * CHANNELS], tl.float32)
+    if carried_far is not None:
+        carried_far = _whole(carried_far, ROWS, RESULT_ROWS)
+    carried = tl.zeros([IN * CHANNELS, RESULT_ROWS], tl.float32)
+    far = carried
+    tile_inside = in_inside & _of_tile(tile, IN, CHANNELS)
+    bias_sum, scale_sum = tl.zeros([FOLDED, RESULT_ROWS], tl.float32), tl.zeros([FOLDED, RESULT_ROWS], tl.float32)
     first = tl.program_id(1) * part
-    for chunk in tl.range(tl.maximum(first - 1, 0), tl.minimum(first + part, chunks), num_stages=STAGES):
+    for chunk in tl.range(tl.maximum(first - EARLY, 0), tl.minimum(first + part, chunks), num_stages=STAGES):
         row = in_rows_start + chunk * in_rows_step
         patch = _rows(x, in_at, in_inside, row, in_rows_length, in_size, channels, IN_ROWS)
+        values = tl.dot(patch, same_rows, input_precision=PRODUCTS)
         patch = tl.dot(patch, up_rows, input_precision=PRODUCTS)
         one = tl.load(ones + chunk * ROWS + tl.arange(0, ROWS))
         patch = _shifted(patch, factor, shift, inside, one, IN, CHANNELS, ROWS)
@@ -191,24 +205,27 @@ def _backward(
         if CLAMP is not None:
             w = tl.where(tl.abs(u * slope) >= CLAMP, 0.0, w)
         half = tl.dot(w.to(cut_columns.dtype), cut_columns, input_precision=PRODUCTS)
-        half = _turned(half.to(cut_columns.dtype), ROWS, CHANNELS, TILE)
+        half = _turned(half.to(cut_columns.dtype), ROWS, CHANNELS, IN)
         result = tl.dot(half, completed, carried, input_precision=PRODUCTS)
-        carried = tl.dot(half, carried_on, input_precision=PRODUCTS)
+        if carried_far is None:
+            carried = tl.dot(half, carried_on, input_precision=PRODUCTS)
+        else:
+            carried = tl.dot(half, carried_on, far, input_precision=PRODUCTS)
+            far = tl.dot(half, carried_far, input_precision=PRODUCTS)
 
-        at, kept = _completed(chunk, first, result_rows, in_size, RESULT_ROWS)
-        at, kept = at_tile[:, None] + (at * in_size * channels)[None, :], tile_inside[:, None] & kept[None, :]
-        result = tl.where(kept, result, 0.0)
-        bias_sum += tl.sum(result, 1)
-        scale_sum += tl.sum(result * tl.load(x + at, mask=kept, other=0.0).to(tl.float32), 1)
+        rows, kept = _completed(chunk, first, result_rows, in_size, RESULT_ROWS)
+        bias_sum += tl.where(kept[None, :], _folded(tl.where(tile_inside[:, None], result, 0.0), FOLDED), 0.0)
+        scale_sum += tl.where(kept[None, :], _folded(result * values, FOLDED), 0.0)
         if scale is not None:
-            result = _scaled(result, factor, TILE, CHANNELS, RESULT_ROWS)
-        tl.store(grad_x + at, result.to(grad_x.dtype.element_ty), mask=kept)
+            result = _scaled(result, factor, IN, CHANNELS, RESULT_ROWS)
+        at = in_at[:, None] + (rows * in_size * channels)[None, :]
+        tl.store(grad_x + at, result.to(grad_x.dtype.element_ty), mask=tile_inside[:, None] & kept[None, :])
 
     images = tl.num_programs(0) // (strips * tl.cdiv(channels, CHANNELS))
     channel += tl.arange(0, CHANNELS)
     at = ((tl.program_id(1) * images + image) * strips + strip) * channels + channel
-    tl.store(bias_sums + at, tl.sum(tl.reshape(bias_sum, [TILE, CHANNELS]), 0), mask=channel < channels)
-    tl.store(scale_sums + at, tl.sum(tl.reshape(scale_sum, [TILE, CHANNELS]), 0), mask=channel < channels)
+    tl.store(bias_sums + at, _by_channel(bias_sum, CHANNELS), mask=channel < channels)
+    tl.store(scale_sums + at, _by_channel(scale_sum, CHANNELS), mask=channel < channels)
 
 
 @triton.jit
@@ -290,6 +307,25 @@ def _turned(patch, FIRST: tl.constexpr, CHANNELS: tl.constexpr, LAST: tl.constex
 @triton.jit
 def _scaled(result, factor, TILE: tl.constexpr, CHANNELS: tl.constexpr, ROWS: tl.constexpr):
     return tl.reshape(tl.reshape(result, [TILE, CHANNELS, ROWS]) * factor[None, :, None], [TILE * CHANNELS, ROWS])
+
+
+@triton.jit
+def _of_tile(tile, COLUMNS: tl.constexpr, CHANNELS: tl.constexpr):
+    """Which of a strip's inputs [COLUMNS · CHANNELS] are those whose gradients it makes."""
+    column = tl.arange(0, COLUMNS * CHANNELS) // CHANNELS
+    return (column >= BEHIND) & (column - BEHIND < tile)
+
+
+@triton.jit
+def _folded(result, LENGTH: tl.constexpr):
+    """[length, rows] added up into [LENGTH, rows]. With 16 for each warp every thread adds numbers that it has."""
+    return tl.sum(tl.reshape(result, [result.shape[0] // LENGTH, LENGTH, result.shape[1]]), 0)
+
+
+@triton.jit
+def _by_channel(sums, CHANNELS: tl.constexpr):
+    sums = tl.sum(sums, 1)
+    return tl.sum(tl.reshape(sums, [sums.shape[0] // CHANNELS, CHANNELS]), 0)
 
 
 @triton.jit

@@ -40,6 +40,8 @@ class StripSizes:
         side: the most mid samples across a strip, filling included.
         warps: of a program.
         stages: chunks that are on their way from memory at once, with the one in work.
+        registers: of a thread at most; None for as many as the compiler wants. Fewer let more programs share a
+            multiprocessor.
         programs: walks are cut in parts until there are about so many, so that all of a device has work.
     """
 
@@ -48,6 +50,7 @@ class StripSizes:
     side: int = 64
     warps: int = 4
     stages: int = 2
+    registers: int | None = None
     programs: int = 1024
 
 

@@ -14,6 +14,7 @@ from smoothvid.nn.kernels.tiling import Window, ceil_div, down_matrix, inputs_of
 from smoothvid.nn.kernels.tuning import StripSizes
 
 REACH = TAPS - 1  # results of a chunk that mid samples before it have a part in
+MOST_CARRIED = 2  # later chunks whose results a chunk has a part in
 MOVE_COST = 64  # of a number between registers and memory, in multiplications
 
 
@@ -22,15 +23,15 @@ class Walk(NamedTuple):
 
     strips: int
     chunks: int
-    tensors: list[Tensor]
+    tensors: list[Tensor | None]
     arguments: dict[str, int]
 
 
 @lru_cache(maxsize=256)
 def forward_walk(plan: FilterPlan, dtype: torch.dtype, device: torch.device, sizes: StripSizes) -> Walk:
-    """Results are outputs. Matrices: up along rows, up across, down across, down along rows twice."""
+    """Results are outputs. Matrices: up along rows, up across, down across, down along rows for results of this chunk and of the next one or two."""
     rows = _chunk(plan, 0, plan.down, sizes.rows)
-    done, later = _results(rows.length // plan.down)
+    results = _results(rows.length // plan.down)
     seen = inputs_of(plan, rows)
 
     def across(count: int) -> list[Window]:
@@ -42,20 +43,23 @@ def forward_walk(plan: FilterPlan, dtype: torch.dtype, device: torch.device, siz
         _cut(up_matrix(plan, rows, seen), rows, seen).T,
         up_matrix(plan, mid, inputs).T,
         down_matrix(plan, mid, tile).T,
-        *(_cut(down_matrix(plan, rows, part), part, rows).T[:, : _columns(part)] for part in (done, later)),
+        *(_cut(down_matrix(plan, rows, part), part, rows).T[:, : _columns(part)] for part in results),
     ]
-    named = {"in_rows": seen, "result_rows": done, "mid": mid, "in": inputs, "tile": tile}
-    return _walk(plan.out_size, rows, named, matrices, plan, dtype, device, sizes)
+    named = {"in_rows": seen, "mid": mid, "in": inputs}
+    arguments = _arguments(plan.out_size, rows, results, tile, named, sizes)
+    arguments["TILE"] = tile.filled
+    return _walk(plan, arguments, seen, matrices, dtype, device)
 
 
 @lru_cache(maxsize=256)
 def backward_walk(plan: FilterPlan, dtype: torch.dtype, device: torch.device, sizes: StripSizes) -> Walk:
     """Results are gradients of inputs. Matrices: up along rows, up across; those of the gradient from above likewise;
-    back across, back along rows twice.
+    back across; one that picks the rows of the results; back along rows for results of this chunk and of the next one or
+    two.
     """
     first = plan.low - TAPS * plan.up + 1  # the first mid sample that input 0 reaches
     rows = _chunk(plan, first, plan.up, sizes.rows)
-    done, later = _results(rows.length // plan.up)
+    results = _results(rows.length // plan.up)
     seen, above = inputs_of(plan, rows), outputs_of(plan, rows)
 
     def across(count: int) -> list[Window]:
@@ -63,16 +67,22 @@ def backward_walk(plan: FilterPlan, dtype: torch.dtype, device: torch.device, si
         return [mid, inputs_of(plan, mid), outputs_of(plan, mid), Window(0, count, count)]
 
     mid, inputs, outputs, tile = _cheapest(plan.in_size, lcm(plan.up, plan.down) // plan.up, across, sizes.side)
+    # Inputs that take part start REACH before those whose gradients are made, in both directions.
+    assert seen.start == inputs.start == results[0].start == -REACH
+    own = abs(np.arange(inputs.filled) - REACH - (tile.length - 1) / 2) < tile.length / 2
     matrices = [
         _cut(up_matrix(plan, rows, seen), rows, seen).T,
         up_matrix(plan, mid, inputs).T,
         _cut(down_matrix(plan, rows, above), above, rows),
         down_matrix(plan, mid, outputs),
-        up_matrix(plan, mid, tile),
-        *(_cut(up_matrix(plan, rows, part), rows, part)[:, : _columns(part)] for part in (done, later)),
+        up_matrix(plan, mid, inputs) * own,
+        np.eye(seen.filled)[:, : _columns(results[0])],
+        *(_cut(up_matrix(plan, rows, part), rows, part)[:, : _columns(part)] for part in results),
     ]
-    named = {"in_rows": seen, "out_rows": above, "result_rows": done, "mid": mid, "in": inputs, "out": outputs}
-    return _walk(plan.in_size, rows, {**named, "tile": tile}, matrices, plan, dtype, device, sizes)
+    named = {"in_rows": seen, "out_rows": above, "mid": mid, "in": inputs, "out": outputs}
+    arguments = _arguments(plan.in_size, rows, results, tile, named, sizes)
+    arguments["FOLDED"] = min(16 * sizes.warps, inputs.filled * sizes.channels)
+    return _walk(plan, arguments, seen, matrices, dtype, device)
 
 
 def _chunk(plan: FilterPlan, first: int, factor: int, rows: int) -> Window:
@@ -81,15 +91,15 @@ def _chunk(plan: FilterPlan, first: int, factor: int, rows: int) -> Window:
     `factor` mid rows go to a result; `first` is the first row of all.
     """
     whole = lcm(plan.up, plan.down)
-    while rows // whole * whole < REACH * factor:
+    while rows // whole * whole * MOST_CARRIED < REACH * factor:
         rows *= 2
     length = rows // whole * whole
     return Window(first, length, length)
 
 
-def _results(count: int) -> tuple[Window, Window]:
-    """The results that a chunk completes, and the next, of which it has a part."""
-    return Window(-REACH, count, count), Window(count - REACH, count, count)
+def _results(count: int) -> list[Window]:
+    """The results that a chunk completes, and those of chunks after it that it has a part in."""
+    return [Window(later * count - REACH, count, count) for later in range(1 + ceil_div(REACH, count))]
 
 
 def _columns(results: Window) -> int:
@@ -114,35 +124,35 @@ def _cut(matrix: np.ndarray, rows: Window, columns: Window) -> np.ndarray:
     return matrix * inside[0] * inside[1]
 
 
+def _arguments(
+    size: int, rows: Window, results: list[Window], tile: Window, windows: dict[str, Window], sizes: StripSizes
+) -> dict[str, int]:
+    arguments = {"strips": ceil_div(size, tile.length), "tile": tile.length}
+    arguments |= {"chunks": ceil_div(size + REACH, results[0].length), "result_rows": results[0].length}
+    arguments |= {"CHANNELS": sizes.channels, "ROWS": rows.filled, "RESULT_ROWS": _columns(results[0])}
+    arguments |= {"num_warps": sizes.warps, "STAGES": sizes.stages, "EARLY": len(results) - 1}
+    if sizes.registers is not None:
+        arguments["maxnreg"] = sizes.registers
+    for name, window in windows.items():
+        arguments[name.upper()] = window.filled
+        if name != "mid":
+            arguments |= {f"{name}_{field}": number for field, number in window._asdict().items()}
+    return arguments
+
+
 def _walk(
-    size: int,
-    rows: Window,
-    windows: dict[str, Window],
-    matrices: list[np.ndarray],
     plan: FilterPlan,
+    arguments: dict[str, int],
+    seen: Window,
+    matrices: list[np.ndarray],
     dtype: torch.dtype,
     device: torch.device,
-    sizes: StripSizes,
 ) -> Walk:
-    results, tile, seen = windows["result_rows"], windows["tile"], windows["in_rows"]
-    chunks = ceil_div(size + REACH, results.length)
-    inputs = seen.start + seen.step * np.arange(chunks)[:, None] + np.arange(seen.filled)
-    ones = ((inputs >= 0) & (inputs < plan.in_size)) @ matrices[0]  # what becomes of a picture of ones
-
-    arguments = {
-        "chunks": chunks,
-        "strips": ceil_div(size, tile.length),
-        "tile": tile.length,
-        "result_rows": results.length,
-    }
-    arguments |= {"CHANNELS": sizes.channels, "ROWS": rows.filled, "RESULT_ROWS": matrices[-1].shape[1]}
-    arguments |= {"num_warps": sizes.warps, "STAGES": sizes.stages}
-    for name, window in windows.items():
-        if name != "result_rows":
-            arguments[name.upper()] = window.filled
-        if name.startswith(("in", "out")):
-            arguments |= {f"{name}_{field}": number for field, number in window._asdict().items()}
+    inputs = seen.start + seen.step * np.arange(arguments["chunks"])[:, None] + np.arange(seen.filled)
+    ones = ((inputs >= 0) & (inputs < plan.in_size)) @ matrices[0]  # what becomes of the rows of a picture of ones
     with torch.inference_mode(False):  # what is kept must serve a later training step too
-        tensors = [torch.tensor(np.ascontiguousarray(matrix), dtype=dtype, device=device) for matrix in matrices]
-        tensors.insert(0, torch.tensor(ones, dtype=torch.float32, device=device))
-    return Walk(arguments["strips"], chunks, tensors, arguments)
+        tensors: list[Tensor | None] = [torch.tensor(ones, dtype=torch.float32, device=device)]
+        tensors += [torch.tensor(np.ascontiguousarray(matrix), dtype=dtype, device=device) for matrix in matrices]
+    if arguments["EARLY"] == 1:
+        tensors.append(None)
+    return Walk(arguments["strips"], arguments["chunks"], tensors, arguments)
