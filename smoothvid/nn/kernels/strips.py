@@ -1,24 +1,24 @@
-"""The filtered activation on CUDA for pictures stored channels last, in Triton: a strip at a time, from top to bottom.
+"""The filtered activation on CUDA for pictures stored channels last, in Triton: a strip at a time, downwards.
 
-Convolutions in bfloat16 want each pixel's channels side by side; these kernels read and write them so. One program takes
-a few channels of a few columns of one picture and walks down the rows in chunks. As in tiles.py all is products with
-small banded matrices, and no upsampled sample leaves the chip. For a chunk of mid rows, with x [(w, c), rows],
+Convolutions in bfloat16 want each pixel's channels side by side; these kernels read and write them so. One program
+takes a few channels of a few columns of one picture and walks down the rows in chunks. As in tiles.py all is products
+with small banded matrices, and no upsampled sample leaves the chip. For a chunk of mid rows, with x [(w, c), rows],
 
     up along rows       x · Uᵀ            [(w, c), mid rows]
     up across           · Uᵀ              [(mid row, c), mid columns]
     act, down across    a · Dᵀ            [(mid row, c), columns]
     down along rows     · Dᵀ              [(w, c), result rows]
 
-Across, a strip needs a few columns more than it makes, as tiles do. Along rows only the inputs overlap, which cost
-little: a chunk completes some results and hands on its part of the next ("carried"). Inputs step by whole numbers, so
+Across, a strip needs a few columns more than it makes, as tiles do. Along rows only the inputs overlap, which costs
+little: a chunk completes some results and hands on its part of later ones ("carried"). Inputs step by whole numbers, so
 the matrices are the same for all chunks and strips, and are loaded once per program; walks.py makes them.
 
 Backward makes u anew, takes the gradient from above to the mid samples in the same way, and walks down the inputs:
 
     w = a'(u) · (Dᵀ · grad · D)        grad_x = Vᵀ · w · V,        V being U cut to the strip
 
-A walk may be cut in parts, for programs of their own. Each starts a chunk early, for what that hands on, so that results
-are the same to the last bit. Types are as in tiles.py: operands in the type of x, sums in float32.
+A walk may be cut in parts, for programs of their own. Each starts a chunk or two early, for what these hand on, so that
+results are the same to the last bit. Types are as in tiles.py: operands in the type of x, sums in float32.
 """
 # Kernels take pointers and numbers of the device, for which there are no types:
 # mypy: allow-untyped-defs, allow-incomplete-defs

@@ -67,8 +67,8 @@ class Sizes:
     tiles: TileSizes = field(default_factory=TileSizes)
     narrow_forward: StripSizes = field(default_factory=StripSizes)
     narrow_backward: StripSizes = field(default_factory=StripSizes)
-    float32_forward: StripSizes = field(default_factory=StripSizes)
-    float32_backward: StripSizes = field(default_factory=StripSizes)
+    float32_forward: StripSizes = field(default_factory=lambda: StripSizes(channels=4, warps=8))
+    float32_backward: StripSizes = field(default_factory=lambda: StripSizes(channels=4, warps=8))
 
     def tile_rows(self, dtype: torch.dtype) -> int:
         """Mid samples along an axis of a tile for each warp."""

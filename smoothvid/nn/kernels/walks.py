@@ -29,7 +29,11 @@ class Walk(NamedTuple):
 
 @lru_cache(maxsize=256)
 def forward_walk(plan: FilterPlan, dtype: torch.dtype, device: torch.device, sizes: StripSizes) -> Walk:
-    """Results are outputs. Matrices: up along rows, up across, down across, down along rows for results of this chunk and of the next one or two."""
+    """Results are outputs.
+
+    Matrices: up along rows, up across, down across; down along rows, for the results that a chunk completes and for
+    those of the next one or two.
+    """
     rows = _chunk(plan, 0, plan.down, sizes.rows)
     results = _results(rows.length // plan.down)
     seen = inputs_of(plan, rows)
@@ -53,9 +57,11 @@ def forward_walk(plan: FilterPlan, dtype: torch.dtype, device: torch.device, siz
 
 @lru_cache(maxsize=256)
 def backward_walk(plan: FilterPlan, dtype: torch.dtype, device: torch.device, sizes: StripSizes) -> Walk:
-    """Results are gradients of inputs. Matrices: up along rows, up across; those of the gradient from above likewise;
-    back across; one that picks the rows of the results; back along rows for results of this chunk and of the next one or
-    two.
+    """Results are gradients of inputs.
+
+    Matrices: up along rows, up across; along rows and across for the gradient from above; back across; one that picks
+    the inputs where the results are; back along rows, for the results that a chunk completes and for those of the next
+    one or two.
     """
     first = plan.low - TAPS * plan.up + 1  # the first mid sample that input 0 reaches
     rows = _chunk(plan, first, plan.up, sizes.rows)
