@@ -7,6 +7,9 @@ import math
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from smoothvid.nn import kernels
 from smoothvid.nn.filters import lowpass_taps
 from smoothvid.nn.kernels import chosen, filtered_lrelu
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
-from smoothvid.nn.kernels.tiling import LARGEST_TILE, Tiling, backward_tiling, forward_tiling
+from smoothvid.nn.kernels.tiling import backward_tiling, forward_tiling
+from smoothvid.nn.kernels.tuning import Sizes, StripSizes, sizes, tuned
+from smoothvid.nn.kernels.walks import REACH, backward_walk, forward_walk
 
 triton = pytest.importorskip("triton", reason="Triton is not installed")
 
@@ -28,7 +34,7 @@ on_device = pytest.mark.skipif(
     DEVICE == "cpu" and not INTERPRETED, reason="no CUDA; test_in_the_interpreter runs this on the CPU"
 )
 
-NUMBERS = "agrees or types or edges"  # the tests that run kernels
+NUMBERS = "agrees or types or edges or parts"  # the tests that run kernels
 
 SMALL = [  # up, down, in_size, out_size, clamp
     (2, 2, 38, 37, 0.4),  # several tiles both ways
@@ -49,10 +55,22 @@ def make_plan(up: int, down: int, in_size: int, out_size: int, clamp: float) -> 
     return FilterPlan(in_size, out_size, up, down, tuple(up_taps), tuple(down_taps * 1.2), clamp)
 
 
-def make_inputs(plan: FilterPlan, dtype: torch.dtype = torch.float32, seed: int = 0) -> tuple[Tensor, ...]:
-    """x and the gradient from above, channels last so that planes are not contiguous; bias, scale and out_scale."""
-    rng = torch.Generator().manual_seed(seed)
-    n, c = (2, 2) if DEVICE == "cpu" else (3, 40)
+@pytest.fixture(params=["tiles", "strips"])
+def kernel(request: pytest.FixtureRequest) -> Any:
+    """Each module of kernels. In the interpreter walks are not cut: it would make twice the chunks."""
+    with tuned(**whole_walks()) if DEVICE == "cpu" else nullcontext():
+        yield import_module(f"smoothvid.nn.kernels.{request.param}")
+
+
+def whole_walks() -> dict[str, StripSizes]:
+    of_strips = {name: size for name, size in vars(Sizes()).items() if isinstance(size, StripSizes)}
+    return {name: replace(size, programs=1) for name, size in of_strips.items()}
+
+
+def make_inputs(plan: FilterPlan, dtype: torch.dtype = torch.float32, channels: int = 2) -> tuple[Tensor, ...]:
+    """x and the gradient from above, channels last; bias, scale and out_scale."""
+    rng = torch.Generator().manual_seed(0)
+    n, c = (2, channels) if DEVICE == "cpu" else (3, 40)
     x, grad = (
         torch.randn(n, size, size, c, generator=rng).to(DEVICE, dtype).permute(0, 3, 1, 2)
         for size in (plan.in_size, plan.out_size)
@@ -78,15 +96,15 @@ def assert_close(ours: Tensor, theirs: Tensor, tolerance: float) -> None:
 
 @on_device
 @pytest.mark.parametrize("case", SMALL if DEVICE == "cpu" else SMALL + LARGE)
-def test_agrees_with_plain(case: tuple[int, int, int, int, float]) -> None:
-    from smoothvid.nn.kernels import tiles
-
+def test_agrees_with_plain(kernel: Any, case: tuple[int, int, int, int, float]) -> None:
     plan = make_plan(*case)
     x, grad, bias, scale, out_scale = make_inputs(plan)
     y, grad_x, grad_bias, grad_scale = expected(plan, x, grad, bias, scale)
-    our_y = tiles.forward(x, bias, scale, out_scale, plan)
-    our_grad_x, our_grad_bias, our_grad_scale = tiles.backward(grad, x, bias, scale, plan)
-    assert our_y.is_contiguous() and our_y.dtype == our_grad_x.dtype == torch.float32
+    our_y = kernel.forward(x, bias, scale, out_scale, plan)
+    our_grad_x, our_grad_bias, our_grad_scale = kernel.backward(grad, x, bias, scale, plan)
+    layout = torch.channels_last if kernel.__name__.endswith("strips") else torch.contiguous_format
+    assert our_y.is_contiguous(memory_format=layout) and our_grad_x.is_contiguous(memory_format=layout)
+    assert our_y.dtype == our_grad_x.dtype == torch.float32
     assert_close(our_y, y * out_scale[:, :, None, None], 1e-5)
     assert_close(our_grad_x, grad_x, 1e-4)
     assert_close(our_grad_bias.sum(0), grad_bias, 1e-4)
@@ -99,14 +117,12 @@ def test_agrees_with_plain(case: tuple[int, int, int, int, float]) -> None:
 
 @on_device
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float16, 3e-3), (torch.bfloat16, 2e-2)])
-def test_types_and_no_scales(dtype: torch.dtype, tolerance: float) -> None:
-    from smoothvid.nn.kernels import tiles
-
+def test_types_and_no_scales(kernel: Any, dtype: torch.dtype, tolerance: float) -> None:
     plan = make_plan(2, 2, 25, 24, math.inf)
-    x, grad, bias, *_ = make_inputs(plan, dtype)
+    x, grad, bias, *_ = make_inputs(plan, dtype, channels=9)  # more than go into a strip at once
     y, grad_x, grad_bias, _ = expected(plan, x, grad, bias, None)
-    our_y = tiles.forward(x, bias, None, None, plan)
-    our_grad_x, our_grad_bias, _ = tiles.backward(grad, x, bias, None, plan)
+    our_y = kernel.forward(x, bias, None, None, plan)
+    our_grad_x, our_grad_bias, _ = kernel.backward(grad, x, bias, None, plan)
     assert our_y.dtype == our_grad_x.dtype == dtype and our_grad_bias.dtype == torch.float32
     assert_close(our_y, y, tolerance)
     assert_close(our_grad_x, grad_x, 5 * tolerance)  # the slope is another where rounding turns a sign
@@ -114,22 +130,35 @@ def test_types_and_no_scales(dtype: torch.dtype, tolerance: float) -> None:
 
 
 @on_device
-def test_edges_of_the_activation() -> None:
+def test_edges_of_the_activation(kernel: Any) -> None:
     """At zero the gradient's slope is 0.2, at the clamp 0; what is not a number stays so."""
-    from smoothvid.nn.kernels import tiles
-
     plan = make_plan(2, 2, 16, 15, math.inf)
     x, grad, bias, scale, _ = make_inputs(plan)
     nothing = torch.zeros_like(x)
-    ours = tiles.backward(grad, nothing, 0 * bias, scale, plan)[0]
+    ours = kernel.backward(grad, nothing, 0 * bias, scale, plan)[0]
     assert_close(ours, expected(plan, nothing, grad, 0 * bias, scale)[1], 1e-4)
 
-    ours = tiles.backward(grad, nothing, 0 * bias, scale, make_plan(2, 2, 16, 15, 0.0))[0]
+    ours = kernel.backward(grad, nothing, 0 * bias, scale, make_plan(2, 2, 16, 15, 0.0))[0]
     assert torch.equal(ours, nothing)
 
     x[0, 1, 8, 8] = math.nan
-    y = tiles.forward(x, bias, None, None, make_plan(2, 2, 16, 15, 0.5))
+    y = kernel.forward(x, bias, None, None, make_plan(2, 2, 16, 15, 0.5))
     assert y[0, 1].isnan().any() and not y[0, 0].isnan().any()
+
+
+@on_device
+@pytest.mark.parametrize("up", [2, 4])
+def test_parts_of_a_walk_make_no_difference(up: int) -> None:
+    from smoothvid.nn.kernels import strips
+
+    plan = make_plan(up, 2, 24 // up + 9, 22, 0.3)
+    x, grad, bias, scale, _ = make_inputs(plan)
+    with tuned(**whole_walks()):
+        y, whole = strips.forward(x, bias, None, None, plan), strips.backward(grad, x, bias, scale, plan)
+    parts = strips.backward(grad, x, bias, scale, plan)
+    assert torch.equal(strips.forward(x, bias, None, None, plan), y) and torch.equal(parts[0], whole[0])
+    assert_close(parts[1].double(), whole[1].double(), 1e-6)
+    assert_close(parts[2].double(), whole[2].double(), 1e-6)
 
 
 @pytest.mark.skipif(INTERPRETED, reason="this is that run")
@@ -141,34 +170,53 @@ def test_in_the_interpreter() -> None:
         capture_output=True,
         text=True,
     )
-    assert run.returncode == 0 and f"\n{len(SMALL) + 4} passed" in run.stdout, run.stdout[-8000:] + run.stderr[-2000:]
+    count = 2 * (len(SMALL) + 4) + 2
+    assert run.returncode == 0 and f"\n{count} passed" in run.stdout, run.stdout[-8000:] + run.stderr[-2000:]
 
 
 @pytest.mark.skipif(INTERPRETED, reason="the interpreter compiles nothing")
 @pytest.mark.skipif(sys.platform != "linux", reason="Triton brings its compiler for Linux")
 def test_compiles_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the interpreter cannot tell: that the compiler takes the kernels, and that they fit on a chip."""
-    from smoothvid.nn.kernels import tiles
+    from smoothvid.nn.kernels import strips, tiles
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    plan = make_plan(2, 2, 150, 148, 256.0)
-    for kernel, make in ((tiles._forward, forward_tiling), (tiles._backward, backward_tiling)):
-        tiling = make(plan, torch.bfloat16, torch.device("cpu"))  # float32 takes the compiler some ten times as long
-        assert compiled(kernel, tiling).metadata.shared < 100 * 1024
+    plan, steep = make_plan(2, 2, 150, 148, 256.0), make_plan(4, 2, 86, 148, 256.0)
+    bfloat16, cpu = torch.bfloat16, torch.device("cpu")  # float32 takes the compiler some ten times as long
+    forward, backward = sizes().forward(bfloat16), sizes().backward(bfloat16)
+    for kernel, arguments in (
+        (tiles._forward, forward_tiling(plan, bfloat16, cpu, sizes()).arguments),
+        (tiles._backward, backward_tiling(plan, bfloat16, cpu, sizes()).arguments),
+        (strips._forward, forward_walk(plan, bfloat16, cpu, forward).arguments | strips._constants(128, plan)),
+        (strips._backward, backward_walk(steep, bfloat16, cpu, backward).arguments | strips._constants(128, plan)),
+    ):
+        assert compiled(kernel, arguments).metadata.shared < 100 * 1024
 
 
-def compiled(kernel: Any, tiling: Tiling) -> Any:
+def compiled(kernel: Any, arguments: dict[str, Any]) -> Any:
     """The kernel in bfloat16 for a device of compute capability 9.0, as a launch with all scales would have it."""
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    options = {name: tiling.arguments[name] for name in ("num_warps", "enable_fp_fusion")}
-    constants = {name: value for name, value in tiling.arguments.items() if name.isupper()}
+    options = {name: arguments[name] for name in ("num_warps", "enable_fp_fusion")}
+    constants = {name: value for name, value in arguments.items() if name.isupper()}
     signature = dict.fromkeys(kernel.arg_names, "*bf16")
-    signature |= dict.fromkeys({"bias", "scale", "out_scale", "sums"} & signature.keys(), "*fp32")
-    signature |= {name: "i32" for name in ("channels", "in_size", "out_size", *tiling.arguments) if name in signature}
-    signature |= {"clamp": "fp32"} | dict.fromkeys(constants, "constexpr")
+    float32 = {"bias", "scale", "out_scale", "ones", "sums", "bias_sums", "scale_sums"}
+    signature |= dict.fromkeys(float32 & signature.keys(), "*fp32")
+    numbers = ["channels", "in_size", "out_size", "part", *arguments]
+    signature |= {name: "i32" for name in numbers if name in signature}
+    if "clamp" in signature:
+        signature["clamp"] = "fp32"
+    signature |= dict.fromkeys(constants, "constexpr")
     return triton.compile(ASTSource(kernel, signature, constants), target=GPUTarget("cuda", 90, 32), options=options)
+
+
+@pytest.mark.skipif(INTERPRETED, reason="runs no kernel")
+def test_layout_chooses_the_kernel() -> None:
+    x = torch.zeros(2, 3, 4, 4)
+    for layout, name in ((torch.contiguous_format, "tiles"), (torch.channels_last, "strips")):
+        module = kernels._for_triton(x.contiguous(memory_format=layout))
+        assert module is not None and module.__name__.endswith(name)
 
 
 @pytest.mark.parametrize("up", [1, 2, 3, 4])
@@ -176,9 +224,31 @@ def compiled(kernel: Any, tiling: Tiling) -> Any:
 def test_tiles_cover_the_plane(up: int, down: int) -> None:
     plan = make_plan(up, down, 61, 61 * up // down, 1.0)
     for size, make in ((plan.out_size, forward_tiling), (plan.in_size, backward_tiling)):
-        tiles, _, arguments = make(plan, torch.float32, torch.device("cpu"))
+        tiles, _, arguments = make(plan, torch.float32, torch.device("cpu"), sizes())
         tile = arguments["tile"]
-        assert isinstance(tile, int) and tile <= LARGEST_TILE and (tiles - 1) * tile < size <= tiles * tile
+        assert isinstance(tile, int) and tile <= sizes().tiles.tile and (tiles - 1) * tile < size <= tiles * tile
+
+
+@pytest.mark.parametrize("up", [1, 2, 3, 4])
+@pytest.mark.parametrize("down", [1, 2, 3, 4])
+@pytest.mark.parametrize("side", [32, 64])
+def test_strips_cover_the_picture(up: int, down: int, side: int) -> None:
+    plan, cpu = make_plan(up, down, 61, 61 * up // down, 1.0), torch.device("cpu")
+    for size, make in ((plan.out_size, forward_walk), (plan.in_size, backward_walk)):
+        walk = make(plan, torch.float32, cpu, StripSizes(channels=16, rows=16, side=side))
+        tile, rows = walk.arguments["tile"], walk.arguments["result_rows"]
+        assert (walk.strips - 1) * tile < size <= walk.strips * tile and walk.arguments["MID"] <= side
+        assert walk.chunks * rows - REACH >= size and walk.arguments["EARLY"] * rows >= REACH
+        assert walk.arguments["CHANNELS"] == walk.arguments["ROWS"] == 16
+
+
+def test_tuned_for_a_while() -> None:
+    before = sizes()
+    with pytest.raises(KeyError), tuned(narrow_forward=StripSizes(channels=16), float32_products="tf32x3"):
+        assert sizes().forward(torch.float16).channels == 16 and sizes().float32_products == "tf32x3"
+        assert sizes().backward(torch.float16) is before.narrow_backward
+        raise KeyError
+    assert sizes() is before
 
 
 if INTERPRETED:  # in Triton 3.9 it multiplies the bits of bfloat16 numbers as if they were integers

@@ -3,6 +3,7 @@
     rows        CPU: compiled by Numba when first used, a row at a time through the processor's nearest memory;
                 with it go `winograd`, convolutions with fewer products, and `blurring`, the discriminator's filter
     tiles       CUDA: a Triton kernel, a tile at a time on the chip
+    strips      CUDA, pictures stored channels last: likewise, a strip at a time from top to bottom
     matrices    anywhere, differentiable any number of times: dense products with small matrices
     plain       the reference, written as in the papers: insert zeros, filter, activate, filter, drop samples
 
@@ -51,11 +52,12 @@ def filtered_lrelu(
         bias: [C].
         scale, out_scale: [N, C]; None for one.
 
-    Returns [N, C, plan.out_size, plan.out_size]. Source: StyleGAN3 (Karras et al., NeurIPS 2021), section 3.2.
+    Returns [N, C, plan.out_size, plan.out_size], channels last on CUDA where x is.
+    Source: StyleGAN3 (Karras et al., NeurIPS 2021), section 3.2.
     """
-    tiles = _tiles() if _path == "auto" and x.device.type == "cuda" and x.dtype != torch.float64 else None
-    if tiles is not None:  # reads and writes bfloat16, and adds up in float32
-        return _filtered_lrelu(x, bias, plan, scale, out_scale, tiles)
+    kernel = _for_triton(x) if _path == "auto" and x.device.type == "cuda" and x.dtype != torch.float64 else None
+    if kernel is not None:  # reads and writes bfloat16, and adds up in float32
+        return _filtered_lrelu(x, bias, plan, scale, out_scale, kernel)
     return _filtered_lrelu_in_float32(x, bias, plan, scale, out_scale)
 
 
@@ -227,10 +229,16 @@ def _rows() -> ModuleType:
     return rows
 
 
-@cache
-def _tiles() -> ModuleType | None:
-    if find_spec("triton") is None:
+def _for_triton(x: Tensor) -> ModuleType | None:
+    """The kernel that reads x as it lies in memory; contiguous planes go to `tiles`, and so does any other layout."""
+    if not _triton():
         return None
-    from smoothvid.nn.kernels import tiles
+    from smoothvid.nn.kernels import strips, tiles
 
-    return tiles
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return strips if last else tiles
+
+
+@cache
+def _triton() -> bool:
+    return find_spec("triton") is not None

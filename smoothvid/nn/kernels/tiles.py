@@ -29,6 +29,7 @@ from torch import Tensor
 
 from smoothvid.nn.kernels.plan import FilterPlan
 from smoothvid.nn.kernels.tiling import backward_tiling, forward_tiling
+from smoothvid.nn.kernels.tuning import sizes
 from smoothvid.nn.lrelu import LRELU_SLOPE
 
 SLOPE = tl.constexpr(LRELU_SLOPE)
@@ -48,9 +49,9 @@ def forward(x: Tensor, bias: Tensor, scale: Tensor | None, out_scale: Tensor | N
     """
     n, c = x.shape[:2]
     y = x.new_empty(n, c, plan.out_size, plan.out_size)
-    tensors = (x.contiguous(), bias.contiguous(), _contiguous(scale), _contiguous(out_scale), y)
-    tiles, matrices, others = forward_tiling(plan, x.dtype, x.device)
-    with _on(x.device):
+    tensors = (x.contiguous(), bias.contiguous(), contiguous(scale), contiguous(out_scale), y)
+    tiles, matrices, others = forward_tiling(plan, x.dtype, x.device, sizes())
+    with on(x.device):
         _forward[(n * c * tiles**2,)](*tensors, c, plan.in_size, plan.out_size, plan.clamp, *matrices, **others)
     return y
 
@@ -66,22 +67,22 @@ def backward(
     n, c = x.shape[:2]
     x = x.contiguous()
     grad_x = torch.empty_like(x)
-    tiles, matrices, others = backward_tiling(plan, x.dtype, x.device)
+    tiles, matrices, others = backward_tiling(plan, x.dtype, x.device, sizes())
     sums = x.new_empty(
         n, c, tiles**2, 2, dtype=torch.float32
     )  # one pair from each tile: no order of adding is left open
-    tensors = (grad.contiguous(), x, bias.contiguous(), _contiguous(scale), grad_x, sums)
-    with _on(x.device):
+    tensors = (grad.contiguous(), x, bias.contiguous(), contiguous(scale), grad_x, sums)
+    with on(x.device):
         _backward[(n * c * tiles**2,)](*tensors, c, plan.in_size, plan.out_size, plan.clamp, *matrices, **others)
     grad_bias, grad_scale = sums.sum(2).unbind(2)
     return grad_x, grad_bias, grad_scale
 
 
-def _contiguous(scale: Tensor | None) -> Tensor | None:
+def contiguous(scale: Tensor | None) -> Tensor | None:
     return None if scale is None else scale.contiguous()
 
 
-def _on(device: torch.device) -> AbstractContextManager[None]:
+def on(device: torch.device) -> AbstractContextManager[None]:
     """Triton launches on the current device."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 

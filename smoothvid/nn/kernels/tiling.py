@@ -10,13 +10,7 @@ import torch
 from torch import Tensor
 
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
-
-# For tuning on a device, all in one place. Only FLOAT32_PRODUCTS has a say in the results, by rounding.
-LARGEST_SIDE, LARGEST_TILE = 64, 32  # samples along an axis of any window, as `filled`, and of a tile
-LOAD_COST = 64  # of loading or storing a number, in multiplications
-FLOAT32_PRODUCTS = "ieee"  # of float32 operands; "tf32x3" would take three products on tensor cores for one
-# Of mid samples. Tensor cores like a warp to have 16; without them a product keeps more in registers than that leaves.
-ROWS_PER_WARP = {torch.float32: 8 if FLOAT32_PRODUCTS == "ieee" else 16, torch.bfloat16: 16, torch.float16: 16}
+from smoothvid.nn.kernels.tuning import Sizes, TileSizes
 
 
 class Window(NamedTuple):
@@ -41,53 +35,58 @@ class Tiling(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def forward_tiling(plan: FilterPlan, dtype: torch.dtype, device: torch.device) -> Tiling:
+def forward_tiling(plan: FilterPlan, dtype: torch.dtype, device: torch.device, sizes: Sizes) -> Tiling:
     """Tiles of the output; matrices U, Uᵀ, D, Dᵀ."""
 
     def windows(count: int) -> list[Window]:
         mid = Window(0, count * plan.down, (count + TAPS - 1) * plan.down)
-        return [mid, _inputs_of(plan, mid), Window(0, count, count)]
+        return [mid, inputs_of(plan, mid), Window(0, count, count)]
 
     whole_inputs = plan.up // gcd(plan.up, plan.down)  # a tile must be as many outputs as step by these
-    mid, inputs, tile = _cheapest(plan.out_size, whole_inputs, windows)
-    up, down = _up_matrix(plan, mid, inputs), _down_matrix(plan, mid, tile)
-    return _tiling(plan.out_size, {"mid": mid, "in": inputs, "tile": tile}, [up, down], dtype, device)
+    mid, inputs, tile = _cheapest(plan.out_size, whole_inputs, windows, sizes.tiles)
+    up, down = up_matrix(plan, mid, inputs), down_matrix(plan, mid, tile)
+    return _tiling(plan.out_size, {"mid": mid, "in": inputs, "tile": tile}, [up, down], dtype, device, sizes)
 
 
 @lru_cache(maxsize=256)
-def backward_tiling(plan: FilterPlan, dtype: torch.dtype, device: torch.device) -> Tiling:
+def backward_tiling(plan: FilterPlan, dtype: torch.dtype, device: torch.device, sizes: Sizes) -> Tiling:
     """Tiles of the input; matrices U, Uᵀ, D, Dᵀ, V, Vᵀ."""
 
     def windows(count: int) -> list[Window]:
         mid = Window(plan.low - TAPS * plan.up + 1, count * plan.up, (count + TAPS - 1) * plan.up)
-        return [mid, _inputs_of(plan, mid), _outputs_of(plan, mid), Window(0, count, count)]
+        return [mid, inputs_of(plan, mid), outputs_of(plan, mid), Window(0, count, count)]
 
     whole_outputs = plan.down // gcd(plan.up, plan.down)
-    mid, inputs, outputs, tile = _cheapest(plan.in_size, whole_outputs, windows)
-    matrices = [_up_matrix(plan, mid, inputs), _down_matrix(plan, mid, outputs), _up_matrix(plan, mid, tile)]
+    mid, inputs, outputs, tile = _cheapest(plan.in_size, whole_outputs, windows, sizes.tiles)
+    matrices = [up_matrix(plan, mid, inputs), down_matrix(plan, mid, outputs), up_matrix(plan, mid, tile)]
     named = {"mid": mid, "in": inputs, "out": outputs, "tile": tile}
-    return _tiling(plan.in_size, named, matrices, dtype, device)
+    return _tiling(plan.in_size, named, matrices, dtype, device, sizes)
 
 
-def _cheapest(size: int, multiple: int, windows: Callable[[int], list[Window]]) -> list[Window]:
+def _cheapest(size: int, multiple: int, windows: Callable[[int], list[Window]], sizes: TileSizes) -> list[Window]:
     """Windows, mid first and the tile last, for tiles that cover `size` at the least cost; `multiple` divides them."""
 
     def cost(choice: list[Window]) -> int:
         wide, sides = choice[0].filled, [window.filled for window in choice[1:]]
         products = sum(wide * side * (wide + side) for side in sides)
         loads = sum(window.length**2 for window in choice[1:])
-        return _ceil(size, choice[-1].length) ** 2 * (products + LOAD_COST * loads)
+        return ceil_div(size, choice[-1].length) ** 2 * (products + sizes.load_cost * loads)
 
-    choices = map(windows, range(multiple, LARGEST_TILE + 1, multiple))
-    return min((choice for choice in choices if all(window.filled <= LARGEST_SIDE for window in choice)), key=cost)
+    choices = map(windows, range(multiple, sizes.tile + 1, multiple))
+    return min((choice for choice in choices if all(window.filled <= sizes.side for window in choice)), key=cost)
 
 
 def _tiling(
-    size: int, windows: dict[str, Window], matrices: list[np.ndarray], dtype: torch.dtype, device: torch.device
+    size: int,
+    windows: dict[str, Window],
+    matrices: list[np.ndarray],
+    dtype: torch.dtype,
+    device: torch.device,
+    sizes: Sizes,
 ) -> Tiling:
     tile = windows["tile"].length
-    arguments: dict[str, int | str] = {"tiles": _ceil(size, tile), "tile": tile, "PRODUCTS": FLOAT32_PRODUCTS}
-    arguments |= {"num_warps": windows["mid"].filled // ROWS_PER_WARP[dtype], "enable_fp_fusion": True}
+    arguments: dict[str, int | str] = {"tiles": ceil_div(size, tile), "tile": tile, "PRODUCTS": sizes.float32_products}
+    arguments |= {"num_warps": windows["mid"].filled // sizes.tile_rows(dtype), "enable_fp_fusion": True}
     for name, window in windows.items():
         arguments[name.upper()] = window.filled
         if name in ("in", "out"):
@@ -95,35 +94,35 @@ def _tiling(
     both_ways = [way for matrix in matrices for way in (matrix, np.ascontiguousarray(matrix.T))]
     with torch.inference_mode(False):  # what is kept must serve a later training step too
         return Tiling(
-            _ceil(size, tile), [torch.tensor(way, dtype=dtype, device=device) for way in both_ways], arguments
+            ceil_div(size, tile), [torch.tensor(way, dtype=dtype, device=device) for way in both_ways], arguments
         )
 
 
-def _ceil(size: int, part: int) -> int:
+def ceil_div(size: int, part: int) -> int:
     return -(-size // part)
 
 
-def _inputs_of(plan: FilterPlan, mid: Window) -> Window:
+def inputs_of(plan: FilterPlan, mid: Window) -> Window:
     """The inputs i that reach mid samples m: 0 ≤ low + i·up − m < taps."""
-    first = _ceil(mid.start - plan.low, plan.up)
+    first = ceil_div(mid.start - plan.low, plan.up)
     last = (mid.start + mid.length - 1 + TAPS * plan.up - 1 - plan.low) // plan.up
     return Window(first, mid.step // plan.up, last - first + 1)
 
 
-def _outputs_of(plan: FilterPlan, mid: Window) -> Window:
+def outputs_of(plan: FilterPlan, mid: Window) -> Window:
     """The outputs j that mid samples m reach: 0 ≤ m − j·down < taps."""
-    first = _ceil(mid.start - TAPS * plan.down + 1, plan.down)
+    first = ceil_div(mid.start - TAPS * plan.down + 1, plan.down)
     last = (mid.start + mid.length - 1) // plan.down
     return Window(first, mid.step // plan.down, last - first + 1)
 
 
-def _up_matrix(plan: FilterPlan, mid: Window, inputs: Window) -> np.ndarray:
+def up_matrix(plan: FilterPlan, mid: Window, inputs: Window) -> np.ndarray:
     """Upsampling from `inputs` to `mid` along an axis, [mid.filled, inputs.filled]."""
     m, i = _samples(mid)[:, None], _samples(inputs)
     return plan.up * _at(plan.low + i * plan.up - m, plan.up_taps)
 
 
-def _down_matrix(plan: FilterPlan, mid: Window, outputs: Window) -> np.ndarray:
+def down_matrix(plan: FilterPlan, mid: Window, outputs: Window) -> np.ndarray:
     """Downsampling from `mid` to `outputs` along an axis, [outputs.filled, mid.filled]."""
     m, j = _samples(mid), _samples(outputs)[:, None]
     return _at(m - j * plan.down, plan.down_taps)
