@@ -1,4 +1,5 @@
 # make demo   the whole path, from videos to a trained model and new videos, in minutes
+# make card   everything that this machine's NVIDIA card must show, in 12 minutes
 # make test   the tests;  make quick   those of a minute or two;  make check   style, types and import directions;  make clean   remove what these made
 #
 # Each sets up what it needs: a virtual environment in .venv, made once and again when pyproject.toml changes.
@@ -8,10 +9,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick check clean
+.PHONY: demo card test quick check clean
 
 demo: $(READY)
 	$(BIN)/smoothvid demo
+
+card: $(READY)
+	$(BIN)/python -m smoothvid.bench.card --out card
 
 # The tests are many small jobs: some beside each other, each on one thread.
 test quick: export OMP_NUM_THREADS ?= 1

@@ -7,6 +7,7 @@ jobs        one stage in its process: jobs one by one, each result on disk when 
 equal       stages that compare: every fast path with the plain one, this device with the CPU, a run with itself
 faults      the stage that looks at operations which failed, one by one
 speed       stages that measure: limits of the device, filters, generators, training, memory
+sweep       the stage that tries sizes for the kernels
 learn       the stage that trains a model to the last minute and looks at it
 page        card.json and card.md, made of the results so far
 """

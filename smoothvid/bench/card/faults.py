@@ -1,4 +1,4 @@
-"""A closer look at operations that failed: each once more, alone, under NVIDIA's memory checker where that is installed.
+"""A closer look at operations that failed: each once more, alone, under NVIDIA's memory checker where there is one.
 
     python -m smoothvid.bench.card.faults NAME
 

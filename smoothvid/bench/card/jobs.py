@@ -58,6 +58,7 @@ def run_jobs(stage: str, jobs: Iterator[Job], path: Path, until: float) -> bool:
     rows = list(read_rows(path))
     done = {row["key"] for row in rows if row["state"] != "begun"}
     with path.open("a") as file:
+        file.write("\n")  # should a line have been cut off
 
         def note(job: Job, state: str, figures: dict[str, Any], seconds: float = 0.0) -> None:
             row = {"key": job.key, "state": state, "stage": stage, "table": job.table, "name": job.name}

@@ -67,7 +67,7 @@ def _train(
     """Train up to a moment of time; the run ends as by Ctrl-C, with a checkpoint."""
     ours = replace(config.phase(phase), kimg=1e6, measure_clips=0, keep_checkpoints=1)
     if settings.dry_run:
-        ours = replace(ours, kimg=8 * ours.batch * ours.num_frames / 1000, snapshot_ticks=1)
+        ours = replace(ours, kimg=2 * ours.batch * ours.num_frames / 1000, snapshot_ticks=1)
     elif settings.on_card:
         ours = replace(ours, precision="bf16")
     request = RunRequest(
@@ -118,7 +118,7 @@ def _look(settings: CardSettings, data: Path, folder: Path) -> dict[str, Any]:
     count, frames = (4, 24) if few else (9, 128)
     for start in (0.0, FAR):
         write_previews(model.sample(range(count), frames, start), folder, f"new-{start:.0f}", model.fps)
-    asked = EvalSettings(num_videos=16 if few else 64, long_videos=2 if few else 8, start=FAR, allow_few=True)
+    asked = EvalSettings(num_videos=4 if few else 64, long_videos=1 if few else 8, start=FAR, allow_few=True)
     found = evaluate({"learned": model}, dataset, asked, str(settings.torch_device))
     (folder / "eval.json").write_text(write_json(found.result, indent=1) + "\n")
     newest = checkpoint_folders(folder / "train")[-1]

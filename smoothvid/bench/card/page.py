@@ -39,7 +39,7 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
     for row in rows:
         error = row["figures"].get("error")
         name = row["name"] if error is None else f"{row['name']}: **failed**, {error}"
-        lines.append([name, *(_cell(row["figures"].get(column)) for column in columns)])
+        lines.append([_cell(name), *(_cell(row["figures"].get(column)) for column in columns)])
     return f"\n## {title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

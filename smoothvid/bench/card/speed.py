@@ -335,12 +335,13 @@ def memory(settings: CardSettings, until: float) -> Iterator[Job]:
 
 def _memory(settings: CardSettings, preset: str, phase: PhaseName) -> dict[str, Any]:
     said = _said(preset, phase)
-    found = {videos: _step_memory(settings, preset, phase, videos) for videos in (4, 8)}
-    each = (found[8] - found[4]) / 4
-    figures: dict[str, Any] = {"with --batch-gpu 4": found[4], "each further video": each}
+    few, more = (1, 2) if settings.dry_run else (4, 8)
+    found = {videos: _step_memory(settings, preset, phase, videos) for videos in (few, more)}
+    each = (found[more] - found[few]) / (more - few)
+    figures: dict[str, Any] = {f"with --batch-gpu {few}": found[few], "each further video": each}
     if said is not None:
         figures |= {"said": said[0], "said, each": said[1]}
-        figures["ok"] = not settings.on_card or abs(found[4] / said[0] - 1) < 0.25
+        figures["ok"] = not settings.on_card or abs(found[few] / said[0] - 1) < 0.25
     return figures
 
 

@@ -24,7 +24,7 @@ STAGES = (
     Stage("networks", f"{_HERE}.equal:networks", 0.08),
     Stage("filters", f"{_HERE}.speed:filters", 0.06),
     Stage("generators", f"{_HERE}.speed:generators", 0.13),
-    Stage("sweep", f"{_HERE}.speed:sweep", 0.06),
+    Stage("sweep", f"{_HERE}.sweep:sweep", 0.06),
     Stage("training", f"{_HERE}.speed:training", 0.08),
     Stage("memory", f"{_HERE}.speed:memory", 0.06),
     Stage("runs", f"{_HERE}.equal:runs", 0.06),
