@@ -200,6 +200,8 @@ def compiled(kernel: Any, arguments: dict[str, Any]) -> Any:
 
     options = {name: arguments[name] for name in ("num_warps", "enable_fp_fusion")}
     constants = {name: value for name, value in arguments.items() if name.isupper()}
+    if arguments.get("EARLY") == 1:
+        constants["carried_far"] = None
     signature = dict.fromkeys(kernel.arg_names, "*bf16")
     float32 = {"bias", "scale", "out_scale", "ones", "sums", "bias_sums", "scale_sums"}
     signature |= dict.fromkeys(float32 & signature.keys(), "*fp32")
@@ -213,9 +215,15 @@ def compiled(kernel: Any, arguments: dict[str, Any]) -> Any:
 
 @pytest.mark.skipif(INTERPRETED, reason="runs no kernel")
 def test_layout_chooses_the_kernel() -> None:
-    x = torch.zeros(2, 3, 4, 4)
-    for layout, name in ((torch.contiguous_format, "tiles"), (torch.channels_last, "strips")):
-        module = kernels._for_triton(x.contiguous(memory_format=layout))
+    x = torch.zeros(2, 3, 9, 9)
+    small, huge = make_plan(1, 1, 9, 12, 1.0), make_plan(1, 1, 9, 2**15, 1.0)
+    last = torch.channels_last
+    for layout, plan, name in (
+        (torch.contiguous_format, small, "tiles"),
+        (last, small, "strips"),
+        (last, huge, "tiles"),
+    ):
+        module = kernels._for_triton(x.contiguous(memory_format=layout), plan)
         assert module is not None and module.__name__.endswith(name)
 
 
@@ -251,13 +259,15 @@ def test_tuned_for_a_while() -> None:
     assert sizes() is before
 
 
-if INTERPRETED:  # in Triton 3.9 it multiplies the bits of bfloat16 numbers as if they were integers
+if INTERPRETED:
     import triton.language as tl
     from triton.runtime import interpreter
 
-    _dot = interpreter.InterpreterBuilder.create_dot
+    _dot, _patch_tensors = interpreter.InterpreterBuilder.create_dot, interpreter._patch_lang_tensor
 
     def _dot_of_bfloat16(self: Any, a: Any, b: Any, *rest: Any) -> Any:
+        """In Triton 3.9 it multiplies the bits of bfloat16 numbers as if they were integers."""
+
         def widened(handle: Any) -> Any:
             if handle.data.dtype != np.uint16:
                 return handle
@@ -265,4 +275,10 @@ if INTERPRETED:  # in Triton 3.9 it multiplies the bits of bfloat16 numbers as i
 
         return _dot(self, widened(a), widened(b), *rest)
 
+    def _patch_tensors_and_bounds(tensor: Any, scope: Any) -> None:
+        """In Triton 3.6 the bounds of a loop are arrays of one number, which a new NumPy does not take for numbers."""
+        _patch_tensors(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda self: self.handle.data.item())
+
     interpreter.InterpreterBuilder.create_dot = _dot_of_bfloat16
+    interpreter._patch_lang_tensor = _patch_tensors_and_bounds

@@ -55,7 +55,7 @@ def filtered_lrelu(
     Returns [N, C, plan.out_size, plan.out_size], channels last on CUDA where x is.
     Source: StyleGAN3 (Karras et al., NeurIPS 2021), section 3.2.
     """
-    kernel = _for_triton(x) if _path == "auto" and x.device.type == "cuda" and x.dtype != torch.float64 else None
+    kernel = _for_triton(x, plan) if _path == "auto" and x.device.type == "cuda" and x.dtype != torch.float64 else None
     if kernel is not None:  # reads and writes bfloat16, and adds up in float32
         return _filtered_lrelu(x, bias, plan, scale, out_scale, kernel)
     return _filtered_lrelu_in_float32(x, bias, plan, scale, out_scale)
@@ -229,14 +229,13 @@ def _rows() -> ModuleType:
     return rows
 
 
-def _for_triton(x: Tensor) -> ModuleType | None:
+def _for_triton(x: Tensor, plan: FilterPlan) -> ModuleType | None:
     """The kernel that reads x as it lies in memory; contiguous planes go to `tiles`, and so does any other layout."""
     if not _triton():
         return None
     from smoothvid.nn.kernels import strips, tiles
 
-    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return strips if last else tiles
+    return strips if strips.suits(x, plan) else tiles
 
 
 @cache

@@ -36,10 +36,16 @@ from smoothvid.nn.kernels.tuning import StripSizes, sizes
 from smoothvid.nn.kernels.walks import REACH, Walk, backward_walk, forward_walk
 
 # Kernels are compiled for each set of sizes of windows, not for each value of these.
-VARYING = """channels in_size out_size chunks strips tile result_rows
+VARYING = """channels in_size out_size part chunks strips tile result_rows
     in_rows_start in_rows_step in_rows_length in_start in_step in_length""".split()
 VARYING_BACK = "out_rows_start out_rows_step out_rows_length out_start out_step out_length".split()
 BEHIND = tl.constexpr(REACH)  # rows of results that wait for the next chunk
+
+
+def suits(x: Tensor, plan: FilterPlan) -> bool:
+    """Whether x lies channels last and not otherwise, in pictures small enough for offsets of 32 bits."""
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return last and x.shape[1] * max(plan.in_size, plan.out_size) ** 2 < 2**31
 
 
 def forward(x: Tensor, bias: Tensor, scale: Tensor | None, out_scale: Tensor | None, plan: FilterPlan) -> Tensor:

@@ -51,7 +51,7 @@ class StripSizes:
     warps: int = 4
     stages: int = 2
     registers: int | None = None
-    programs: int = 1024
+    programs: int = 512
 
 
 @dataclass(frozen=True)
