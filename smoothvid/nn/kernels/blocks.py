@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK = 1024
+BLOCK, CHANNELS = 1024, 64  # results of a program, and how many channels of a pixel at most
 
 
 def blur(x: Tensor, pad: int, down: int) -> Tensor:
@@ -36,9 +36,12 @@ def _run(x: Tensor, out_size: int, pad: int, down: int, back: bool) -> Tensor:
     x = x.contiguous(memory_format=layout)
     y = torch.empty(n, c, out_size, out_size, dtype=x.dtype, device=x.device, memory_format=layout)
     pictures, channels = (n, c) if last else (n * c, 1)
-    blocks = triton.cdiv(out_size**2 * channels, BLOCK)
+    across = min(triton.next_power_of_2(channels), CHANNELS)
+    blocks = triton.cdiv(out_size**2, BLOCK // across), triton.cdiv(channels, across)
     with _on(x.device):
-        _filter[(pictures * blocks,)](x, y, blocks, channels, size, out_size, pad, down, back, BLOCK)
+        _filter[(pictures * blocks[0] * blocks[1],)](
+            x, y, *blocks, channels, size, out_size, pad, down, back, BLOCK // across, across
+        )
     return y
 
 
@@ -47,26 +50,28 @@ def _on(device: torch.device) -> AbstractContextManager[None]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-@triton.jit(do_not_specialize=["blocks"])
+@triton.jit(do_not_specialize=["blocks", "parts"])
 def _filter(
-    x, y, blocks, channels, in_size, out_size,
-    PAD: tl.constexpr, DOWN: tl.constexpr, BACK: tl.constexpr, BLOCK: tl.constexpr,
+    x, y, blocks, parts, channels, in_size, out_size,
+    PAD: tl.constexpr, DOWN: tl.constexpr, BACK: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    picture = (tl.program_id(0) // blocks).to(tl.int64)
-    at = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
-    x += picture * in_size * in_size * channels + at % channels
+    block = tl.program_id(0) // parts
+    picture = (block // blocks).to(tl.int64)
+    pixel = (block % blocks) * PIXELS + tl.arange(0, PIXELS)
+    channel = (tl.program_id(0) % parts) * CHANNELS + tl.arange(0, CHANNELS)[None, :]
+    x += picture * in_size * in_size * channels
     y += picture * out_size * out_size * channels
-    inside = at < out_size * out_size * channels
-    row, column = at // channels // out_size, at // channels % out_size
-    total = tl.zeros([BLOCK], tl.float32)
+    inside = (pixel < out_size * out_size)[:, None] & (channel < channels)
+    row, column = pixel // out_size, pixel % out_size
+    total = tl.zeros([PIXELS, CHANNELS], tl.float32)
     for i in tl.static_range(4 // DOWN if BACK else 4):
         source_row, by_row = _source(row, i, in_size, PAD, DOWN, BACK)
         for j in tl.static_range(4 // DOWN if BACK else 4):
             source_column, by_column = _source(column, j, in_size, PAD, DOWN, BACK)
-            weight = by_row * by_column
-            place = (source_row * in_size + source_column) * channels
-            total += weight * tl.load(x + place, mask=inside & (weight > 0), other=0.0).to(tl.float32)
-    tl.store(y + at, total.to(y.dtype.element_ty), mask=inside)
+            weight = (by_row * by_column)[:, None]
+            at = (source_row * in_size + source_column)[:, None] * channels + channel
+            total += weight * tl.load(x + at, mask=inside & (weight > 0), other=0.0).to(tl.float32)
+    tl.store(y + pixel[:, None] * channels + channel, total.to(y.dtype.element_ty), mask=inside)
 
 
 @triton.jit
