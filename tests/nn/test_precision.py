@@ -179,7 +179,7 @@ def unmark(monkeypatch: pytest.MonkeyPatch, only_filters: bool = False) -> None:
     """Take `full_precision` away, everywhere or from the filters."""
     marked: list[tuple[Any, str]] = [
         (kernels, "_filtered_lrelu_in_float32"), (kernels, "resample"), (augment, "resample"),
-        (kernels, "blur"),
+        (kernels, "_blur_in_float32"),
     ]  # fmt: skip
     if not only_filters:
         marked += [(augment, "augment"), (modulation, "demodulation"), (modulation, "low_rank_kernel")]

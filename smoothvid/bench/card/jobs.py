@@ -20,8 +20,8 @@ from smoothvid.bench.card.settings import CardSettings
 
 ROWS = "rows"  # folder with a file of JSON lines for each stage
 _TRIES = 2
-BROKEN = 3
-"""Exit code after an error of the device, after which nothing in the same process can be trusted."""
+OUT_OF_TIME = 4  # exit codes; 0 is for all done
+BROKEN = 3  # after an error of the device, when nothing in the same process can be trusted
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def main() -> None:
     given = CardSettings.from_json(settings)
     module, _, function = target.partition(":")
     jobs = getattr(import_module(module), function)(given, float(until))
-    sys.exit(0 if run_jobs(stage, jobs, rows_file(given.out, stage), float(until)) else 1)
+    sys.exit(0 if run_jobs(stage, jobs, rows_file(given.out, stage), float(until)) else OUT_OF_TIME)
 
 
 if __name__ == "__main__":

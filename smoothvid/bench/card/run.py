@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from smoothvid.bench.card.jobs import rows_file
+from smoothvid.bench.card.jobs import OUT_OF_TIME, rows_file
 from smoothvid.bench.card.page import write_pages
 from smoothvid.bench.card.settings import CardSettings
 from smoothvid.bench.card.stages import STAGES, Stage
@@ -44,18 +44,20 @@ def run_card(
         began = time.time()
         code = _run_stage(stage, settings, until)
         finished &= code == 0
-        words = {0: "done", 1: "its time is up"}.get(code, f"ended with code {code}, see {LOGS}/{stage.name}.log")
+        words = {0: "done", OUT_OF_TIME: "its time is up"}.get(
+            code, f"ended with code {code}, see {LOGS}/{stage.name}.log"
+        )
         tell(f"{stage.name}: {words} ({time.time() - began:.0f} s)")
         write_pages(settings.out)
     return finished
 
 
 def _run_stage(stage: Stage, settings: CardSettings, until: float) -> int:
-    """The exit code of the stage's process: 0 done, 1 out of time. One that breaks down is followed by another."""
+    """The exit code of the stage's process, as jobs.py has them. One that breaks down is followed by another."""
     while True:
         before = _size(stage, settings)
         code = _start(stage, settings, until)
-        if code in (0, 1) or _size(stage, settings) == before or until - time.time() < _LEAST:
+        if code in (0, OUT_OF_TIME) or _size(stage, settings) == before or until - time.time() < _LEAST:
             return code
 
 
@@ -74,7 +76,7 @@ def _start(stage: Stage, settings: CardSettings, until: float) -> int:
         try:
             return process.wait(max(0.0, until - time.time()) + _GRACE)
         except subprocess.TimeoutExpired:
-            return 1
+            return OUT_OF_TIME
         finally:  # Ctrl-C, too
             process.kill()
             process.wait()

@@ -2,7 +2,7 @@
 
     rows        CPU: compiled by Numba when first used, a row at a time through the processor's nearest memory;
                 with it go `winograd`, convolutions with fewer products, and `blurring`, the discriminator's filter
-    tiles       CUDA: a Triton kernel, a tile at a time on the chip
+    tiles       CUDA: a Triton kernel, a tile at a time on the chip; with it goes `blocks`, the discriminator's filter
     strips      CUDA, pictures stored channels last: likewise, a strip at a time from top to bottom
     matrices    anywhere, differentiable any number of times: dense products with small matrices
     plain       the reference, written as in the papers: insert zeros, filter, activate, filter, drop samples
@@ -86,12 +86,19 @@ def _filtered_lrelu(
     return y if out_scale is None else y * out_scale[:, :, None, None]
 
 
-@full_precision
 def blur(x: Tensor, pad: int, down: int = 1) -> Tensor:
     """Filter square planes with [1, 3, 3, 1]/8 on both axes: [N, C, s, s] → [N, C, m, m].
 
     `pad` zeros stand beyond the borders, every `down`-th sample is kept: m = (s + 2·pad − 4)//down + 1.
     """
+    if _path == "auto" and x.device.type == "cuda" and _triton() and x.dtype != torch.float64 and down in (1, 2):
+        y: Tensor = _Blur.apply(x, pad, down, None)  # reads and writes bfloat16, and adds up in float32
+        return y
+    return _blur_in_float32(x, pad, down)
+
+
+@full_precision
+def _blur_in_float32(x: Tensor, pad: int, down: int) -> Tensor:
     if _path == "plain":
         return plain.blur(x, pad, down)
     if _for_numba(x):
@@ -105,8 +112,7 @@ class _Blur(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, pad: int, down: int, back_to: int | None) -> Tensor:
-        from smoothvid.nn.kernels import blurring
-
+        blurring = _blurring(x)
         ctx.pad, ctx.down, ctx.other = pad, down, x.shape[-1] if back_to is None else None
         return blurring.blur(x, pad, down) if back_to is None else blurring.transposed(x, pad, down, back_to)
 
@@ -221,6 +227,16 @@ def _for_numba(x: Tensor) -> bool:
 @cache
 def _numba() -> bool:
     return find_spec("numba") is not None
+
+
+def _blurring(x: Tensor) -> ModuleType:
+    if x.device.type == "cuda":
+        from smoothvid.nn.kernels import blocks
+
+        return blocks
+    from smoothvid.nn.kernels import blurring
+
+    return blurring
 
 
 def _rows() -> ModuleType:

@@ -1,0 +1,82 @@
+"""The Triton kernel of the discriminator's filter: on CUDA where there is one, else in Triton's interpreter.
+
+The interpreter must be asked for before Triton is imported, so one test here runs this file once more by itself.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from smoothvid.nn import kernels
+
+triton = pytest.importorskip("triton", reason="Triton is not installed")
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+DEVICE = "cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu"
+on_device = pytest.mark.skipif(
+    DEVICE == "cpu" and not INTERPRETED, reason="no CUDA; test_in_the_interpreter runs this on the CPU"
+)
+
+
+@on_device
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("pad", "down", "size"), [(2, 1, 12), (1, 2, 12), (1, 1, 9), (2, 2, 7)])
+def test_it_agrees_with_matrices(
+    pad: int, down: int, size: int, layout: torch.memory_format, dtype: torch.dtype
+) -> None:
+    from smoothvid.nn.kernels import blocks
+
+    channels = 70 if layout == torch.channels_last and size == 7 else 2
+    x = torch.randn(2, channels, size, size, generator=torch.Generator().manual_seed(0)).to(DEVICE, dtype)
+    x = x.contiguous(memory_format=layout)
+    true = x.float().requires_grad_(True)
+    with kernels.chosen("matrices"):
+        expected = kernels.blur(true, pad, down)
+    grad = torch.randn_like(expected)
+    (expected_grad,) = torch.autograd.grad(expected, true, grad)
+    ours = blocks.blur(x, pad, down)
+    ours_grad = blocks.transposed(grad.to(dtype).contiguous(memory_format=layout), pad, down, size)
+    tolerance = 1e-6 if dtype == torch.float32 else 2e-2
+    for mine, theirs in ((ours, expected), (ours_grad, expected_grad)):
+        assert mine.dtype == dtype and mine.is_contiguous(memory_format=layout)
+        torch.testing.assert_close(mine.float(), theirs, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="needs a CUDA card")
+def test_it_is_differentiable_twice() -> None:
+    x = torch.randn(1, 2, 6, 6, device=DEVICE, requires_grad=True)
+    (first,) = torch.autograd.grad(kernels.blur(x, 1, 2).square().sum(), x, create_graph=True)
+    with kernels.chosen("matrices"):
+        (expected,) = torch.autograd.grad(kernels.blur(x, 1, 2).square().sum(), x, create_graph=True)
+    second, expected_second = (torch.autograd.grad(y.square().sum(), x)[0] for y in (first, expected))
+    torch.testing.assert_close(second, expected_second)
+
+
+@pytest.mark.skipif(INTERPRETED, reason="this is the interpreter")
+def test_in_the_interpreter() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(Path(__file__))]
+    done = subprocess.run(
+        command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0 and "." * 16 in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(INTERPRETED, reason="needs the compiler")
+@pytest.mark.parametrize("back", [False, True])
+def test_compiles_without_a_gpu(back: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from smoothvid.nn.kernels import blocks
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    constants = {"PAD": 1, "DOWN": 2, "BACK": back, "PIXELS": 16, "CHANNELS": 64}
+    signature = dict.fromkeys(blocks._filter.arg_names, "i32")
+    signature |= {"x": "*bf16", "y": "*bf16"} | dict.fromkeys(constants, "constexpr")
+    source = ASTSource(blocks._filter, signature, constants)
+    assert triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["ptx"]
