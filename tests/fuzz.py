@@ -163,11 +163,9 @@ def make_datasets(folder: Path) -> None:
 
 def make_checkpoints(folder: Path) -> None:
     make_datasets(folder / "data")
-    from smoothvid.run_config import load_preset
-
-    assert load_preset("tiny")
     sets = "train.batch=2 train.num_frames=2 train.spans=[1,2] train.spacing=random train.chunk=8 train.measure_clips=0"
     sets += " model.resolution=16 model.generator.channel_max=8 model.discriminator.channel_max=8"
+    sets += " model.discriminator.fusion_resolution=16 model.motion.pace=1"
     options = [part for text in sets.split() for part in ("--set", text)]
     smoothvid(
         "train", folder / "data" / "good", "--out", folder / "good" / "run", "--preset", "tiny", "--kimg", 0.008,
@@ -193,7 +191,7 @@ def make_videos(folder: Path) -> None:
     from PIL import Image
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.data.conftest import write_clip
+    from tests.data.conftest import _write_clip
 
     frames = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), np.uint8)
     for name, codec, pixels in (
@@ -201,7 +199,7 @@ def make_videos(folder: Path) -> None:
         ("a.webm", "libvpx-vp9", "yuv420p"),
         ("a.gif", "gif", "rgb8"),
     ):
-        write_clip(folder / "good" / name, frames, codec=codec, pix_fmt=pixels)
+        _write_clip(folder / "good" / name, frames, codec=codec, pix_fmt=pixels)
     Image.fromarray(frames[0]).save(folder / "good" / "a.png")
 
 

@@ -1,6 +1,7 @@
 """`smoothvid info`: say what a path is."""
 
 import math
+import os
 from collections import Counter
 from contextlib import suppress
 from datetime import datetime
@@ -121,7 +122,7 @@ def _describe_run(path: Path) -> dict[str, Any]:
         "previews": len(state.previews),
         "bytes": _size(path),
         "dataset": None if state.dataset is None else str(state.dataset),
-        "dataset_found": state.dataset is not None and state.dataset.exists(),
+        "dataset_found": state.dataset is not None and os.path.exists(state.dataset),  # a path as found, of any length
         "ticks": len(state.log),
         "last_tick": _without_nan(state.log[-1]) if state.log else None,
         "config": state.config,

@@ -130,6 +130,12 @@ def test_a_run_as_a_table_leaves_its_settings_out(smoothvid: Run, half_done: Pat
     assert "config." not in result.stdout and str(half_done / "config.json") in result.stderr
 
 
+def test_a_dataset_of_no_possible_name(smoothvid: Run, half_done: Path) -> None:
+    config = json.loads((half_done / "config.json").read_text())
+    (half_done / "config.json").write_text(json.dumps({**config, "dataset": "9" * 5000}))
+    assert facts(smoothvid("info", half_done, "--json"))["dataset_found"] is False
+
+
 def test_a_finished_run(smoothvid: Run, half_done: Path) -> None:
     with open(half_done / "log.jsonl", "a") as log:
         log.write('{"step": 5000, "seen_clips": 40000}\n')
