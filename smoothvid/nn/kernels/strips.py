@@ -184,7 +184,8 @@ def _backward(
     up_rows, up_columns = _whole(up_rows, IN_ROWS, ROWS), _whole(up_columns, IN, MID)
     back_rows, back_columns = _whole(back_rows, OUT_ROWS, ROWS), _whole(back_columns, OUT, MID)
     same_rows = _whole(same_rows, IN_ROWS, RESULT_ROWS)
-    cut_columns = _whole(cut_columns, MID, IN)
+    # Beyond the tile the matrix is zero, beyond the picture it must be made so: sums go over all columns.
+    cut_columns = tl.where(inside[None, :] > 0, _whole(cut_columns, MID, IN), 0.0)
     completed, carried_on = _whole(completed, ROWS, RESULT_ROWS), _whole(carried_on, ROWS, RESULT_ROWS)
     if carried_far is not None:
         carried_far = _whole(carried_far, ROWS, RESULT_ROWS)
@@ -196,7 +197,7 @@ def _backward(
     for chunk in tl.range(tl.maximum(first - EARLY, 0), tl.minimum(first + part, chunks), num_stages=STAGES):
         row = in_rows_start + chunk * in_rows_step
         patch = _rows(x, in_at, in_inside, row, in_rows_length, in_size, channels, IN_ROWS)
-        values = tl.dot(patch, same_rows, input_precision=PRODUCTS)
+        values = patch
         patch = tl.dot(patch, up_rows, input_precision=PRODUCTS)
         one = tl.load(ones + chunk * ROWS + tl.arange(0, ROWS))
         patch = _shifted(patch, factor, shift, inside, one, IN, CHANNELS, ROWS)
@@ -206,10 +207,9 @@ def _backward(
         patch = _rows(grad, out_at, out_inside, row, out_rows_length, out_size, channels, OUT_ROWS)
         patch = tl.dot(patch, back_rows, input_precision=PRODUCTS)
         w = tl.dot(_turned(patch.to(back_columns.dtype), OUT, CHANNELS, ROWS), back_columns, input_precision=PRODUCTS)
-        slope = tl.where(u > 0, 1.0, SLOPE)
-        w *= slope
+        w = tl.where(u > 0, w, w * SLOPE)
         if CLAMP is not None:
-            w = tl.where(tl.abs(u * slope) >= CLAMP, 0.0, w)
+            w = tl.where(tl.abs(tl.maximum(u, u * SLOPE)) >= CLAMP, 0.0, w)
         half = tl.dot(w.to(cut_columns.dtype), cut_columns, input_precision=PRODUCTS)
         half = _turned(half.to(cut_columns.dtype), ROWS, CHANNELS, IN)
         result = tl.dot(half, completed, carried, input_precision=PRODUCTS)
@@ -219,8 +219,9 @@ def _backward(
             carried = tl.dot(half, carried_on, far, input_precision=PRODUCTS)
             far = tl.dot(half, carried_far, input_precision=PRODUCTS)
 
+        values = tl.dot(values, same_rows, input_precision=PRODUCTS)
         rows, kept = _completed(chunk, first, result_rows, in_size, RESULT_ROWS)
-        bias_sum += tl.where(kept[None, :], _folded(tl.where(tile_inside[:, None], result, 0.0), FOLDED), 0.0)
+        bias_sum += tl.where(kept[None, :], _folded(result, FOLDED), 0.0)
         scale_sum += tl.where(kept[None, :], _folded(result * values, FOLDED), 0.0)
         if scale is not None:
             result = _scaled(result, factor, IN, CHANNELS, RESULT_ROWS)
