@@ -260,8 +260,10 @@ def _columns(start, length, size, channel, channels, COLUMNS: tl.constexpr, CHAN
 def _per_image(numbers, image, channel, channels, CHANNELS: tl.constexpr):
     """As _per_channel, of [images, channels]; ones for None."""
     if numbers is None:
-        return tl.full([CHANNELS], 1.0, tl.float32)
-    return _per_channel(numbers + image * channels, channel, channels, CHANNELS)
+        result = tl.full([CHANNELS], 1.0, tl.float32)
+    else:
+        result = _per_channel(numbers + image * channels, channel, channels, CHANNELS)
+    return result
 
 
 @triton.jit
