@@ -197,7 +197,7 @@ def test_compiles_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def compiled(kernel: Any, arguments: dict[str, Any]) -> Any:
-    """The kernel in bfloat16 for a device of compute capability 9.0, as a launch with all tensors has it, or with None for some."""
+    """The kernel in bfloat16 for a device of compute capability 9.0; arguments may be None, others are there."""
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
