@@ -208,8 +208,8 @@ def _backward(
         patch = tl.dot(patch, back_rows, input_precision=PRODUCTS)
         w = tl.dot(_turned(patch.to(back_columns.dtype), OUT, CHANNELS, ROWS), back_columns, input_precision=PRODUCTS)
         w = tl.where(u > 0, w, w * SLOPE)
-        if CLAMP is not None:
-            w = tl.where(tl.abs(tl.maximum(u, u * SLOPE)) >= CLAMP, 0.0, w)
+        if CLAMP is not None:  # the gradient passes where -CLAMP / SLOPE < u < CLAMP
+            w = tl.where(tl.abs(u + CLAMP * (1 / SLOPE - 1) / 2) >= CLAMP * (1 / SLOPE + 1) / 2, 0.0, w)
         half = tl.dot(w.to(cut_columns.dtype), cut_columns, input_precision=PRODUCTS)
         half = _turned(half.to(cut_columns.dtype), ROWS, CHANNELS, IN)
         result = tl.dot(half, completed, carried, input_precision=PRODUCTS)
