@@ -65,7 +65,7 @@ class Sizes:
 
     float32_products: str = "ieee"
     tiles: TileSizes = field(default_factory=TileSizes)
-    narrow_forward: StripSizes = field(default_factory=StripSizes)
+    narrow_forward: StripSizes = field(default_factory=lambda: StripSizes(channels=16, warps=8, registers=128))
     narrow_backward: StripSizes = field(default_factory=StripSizes)
     float32_forward: StripSizes = field(default_factory=lambda: StripSizes(channels=4, warps=8))
     float32_backward: StripSizes = field(default_factory=lambda: StripSizes(channels=4, warps=8))

@@ -12,9 +12,11 @@ from torch import Tensor
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
 from smoothvid.nn.kernels.tiling import Window, ceil_div, down_matrix, inputs_of, outputs_of, up_matrix
 from smoothvid.nn.kernels.tuning import StripSizes
+from smoothvid.nn.lrelu import LRELU_SLOPE
 
 REACH = TAPS - 1  # results of a chunk that mid samples before it have a part in
 MOST_CARRIED = 2  # later chunks whose results a chunk has a part in
+MEAN_SLOPE = (1 + LRELU_SLOPE) / 2  # the activation leaves this factor to the matrix after it
 MOVE_COST = 64  # of a number between registers and memory, in multiplications
 
 
@@ -46,7 +48,7 @@ def forward_walk(plan: FilterPlan, dtype: torch.dtype, device: torch.device, siz
     matrices = [
         _cut(up_matrix(plan, rows, seen), rows, seen).T,
         up_matrix(plan, mid, inputs).T,
-        down_matrix(plan, mid, tile).T,
+        down_matrix(plan, mid, tile).T * MEAN_SLOPE,
         *(_cut(down_matrix(plan, rows, part), part, rows).T[:, : _columns(part)] for part in results),
     ]
     named = {"in_rows": seen, "mid": mid, "in": inputs}
