@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from smoothvid.bench.card import run
-from smoothvid.bench.card.equal import usable_path
+from smoothvid.bench.card.equal import usable
 from smoothvid.bench.card.jobs import Job, read_rows, rows_file, run_jobs
 from smoothvid.bench.card.page import write_pages
 from smoothvid.bench.card.settings import CardSettings
@@ -96,15 +96,25 @@ def test_goes_on_after_a_kill(tmp_path: Path) -> None:
     assert "## Endless" in (out / "card.md").read_text()
 
 
-def test_later_stages_avoid_what_was_found_wrong(tmp_path: Path) -> None:
-    path = rows_file(tmp_path, "operations")
+def test_later_stages_filter_as_was_found_right(tmp_path: Path) -> None:
+    def way(precision: str, last: bool) -> str:
+        with usable(tmp_path, precision, last) as name:
+            return name
+
+    assert way("bf16", True) == way("bf16", False) == way("float32", True) == "kernels"
+    found = {
+        "bf16, channels last": False,
+        "bf16 products, channels last": False,
+        "bf16 products, channels first": True,
+        "float32, channels last": True,
+    }
     jobs = [
-        Job("Operations against float64", "activation, bf16, channels last", lambda: {"ok": False}),
-        Job("Operations against float64", "activation, bf16, channels first", lambda: {"ok": True}),
+        Job("Operations against float64", f"activation, {name}", lambda ok=ok: {"ok": ok})  # type: ignore[misc]
+        for name, ok in found.items()
     ]
-    run_jobs("operations", iter(jobs), path, time.time() + 60)
-    assert usable_path(tmp_path, "bf16", True) == "matrices"
-    assert usable_path(tmp_path, "bf16", False) == usable_path(tmp_path, "float32", True) == "auto"
+    run_jobs("operations", iter(jobs), rows_file(tmp_path, "operations"), time.time() + 60)
+    assert way("bf16", True) == "matrices" and way("bf16", False) == "kernels, products in bf16"
+    assert way("float32", True) == way("tf32", True) == "kernels"
 
 
 def test_presets_say_their_memory_in_words_that_can_be_checked() -> None:

@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -23,6 +24,7 @@ from smoothvid.models import family_names
 from smoothvid.nn import kernels
 from smoothvid.nn.filters import lowpass_taps
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
+from smoothvid.nn.kernels.tuning import tuned
 from smoothvid.nn.precision import tf32
 from smoothvid.run_config import RunConfig, resolve
 from smoothvid.sampling.model import Precision
@@ -31,6 +33,7 @@ from smoothvid.training.run import RunRequest, train
 from smoothvid.training.step import find_gradients
 
 OPERATIONS = "Operations against float64"
+TITLES = {"float32": "float32", "tf32": "float32 with TF32", "bf16": "bf16"}
 TINY = {"stylesv": "tiny", "styleganv": "styleganv-tiny", "mocogan": "mocogan-tiny", "mocogan-sg2": "mocogan-sg2-tiny"}
 QUIET = {"mocogan": ("model.noise=0",), "mocogan-sg2": ("model.discriminator.noise=0",)}
 """Settings without which networks draw numbers on the device: others on each kind of it."""
@@ -38,12 +41,17 @@ QUIET = {"mocogan": ("model.noise=0",), "mocogan-sg2": ("model.discriminator.noi
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """A way to compute. bound: on the relative error of results of one operation; gradients may have 10 times that."""
+    """A way to compute.
+
+    bound: on the relative error of results of one operation; gradients may have 10 times that.
+    products: whether kernels multiply narrow numbers as such; see nn.kernels.tuning.
+    """
 
     name: str
     dtype: torch.dtype
     tf32: bool
     bound: float
+    products: bool = False
 
 
 WAYS = (
@@ -51,6 +59,7 @@ WAYS = (
     Arithmetic("float32 with TF32", torch.float32, True, 2e-3),
     Arithmetic("bf16", torch.bfloat16, False, 2e-2),
 )
+NARROW = Arithmetic("bf16 products", torch.bfloat16, False, 2e-2, products=True)
 
 
 def error(ours: Tensor, theirs: Tensor) -> float:
@@ -61,17 +70,21 @@ def error(ours: Tensor, theirs: Tensor) -> float:
 
 def operations(settings: CardSettings, until: float) -> Iterator[Job]:
     """Operations in random shapes, forwards, backwards and backwards twice."""
-    for kind, way, last in product(KINDS, WAYS, (False, True)):
+    cases = [*product(("activation",), (*WAYS, NARROW), (True, False)), *product(KINDS, WAYS, (True, False))]
+    for kind, way, last in dict.fromkeys(cases):
         name = f"{kind}, {way.name}, {_layout(last)}"
         shapes = 2 if settings.dry_run else 5
         yield Job(OPERATIONS, name, partial(operation, name, settings.torch_device, shapes))
 
 
-def operation(name: str, device: torch.device, shapes: int) -> dict[str, Any]:
-    """The largest errors of one kind of operation, computed in one way, over so many random shapes."""
+def operation(name: str, device: torch.device, shapes: int, **sizes: Any) -> dict[str, Any]:
+    """The largest errors of one kind of operation, computed in one way, over so many random shapes.
+
+    `sizes` are those of kernels; see nn.kernels.tuning.
+    """
     kind, arithmetic, layout = name.split(", ")
-    way = next(way for way in WAYS if way.name == arithmetic)
-    with tf32(way.tf32):
+    way = next(way for way in (*WAYS, NARROW) if way.name == arithmetic)
+    with tf32(way.tf32), tuned(narrow_products=way.products, **sizes):
         found = [
             KINDS[kind](np.random.default_rng(seed), device, way.dtype, layout == _layout(True))
             for seed in range(shapes)
@@ -161,6 +174,33 @@ def _normal(rng: np.random.Generator, device: torch.device, *shape: int) -> Tens
 KINDS = {"activation": _activation, "convolution": _convolution, "blur": _blur}
 
 
+@contextmanager
+def usable(out: Path, precision: str, last: bool) -> Iterator[str]:
+    """Within it activations are filtered by the fastest way that the stage `operations` found right; yields its name.
+
+    What it has not tried counts as right, but for products in bfloat16.
+    """
+    layout = _layout(last)
+    found = {
+        row["name"]: bool(row["figures"].get("ok")) for row in read_rows(rows_file(out, "operations")) if _ended(row)
+    }
+    if precision == "bf16" and found.get(f"activation, {NARROW.name}, {layout}", False):
+        with tuned(narrow_products=True):
+            yield "kernels, products in bf16"
+    elif found.get(f"activation, {TITLES[precision]}, {layout}", True):
+        yield "kernels"
+    else:
+        with kernels.chosen("matrices"):
+            yield "matrices"
+
+
+def _ended(row: dict[str, Any]) -> bool:
+    return bool(row["state"] != "begun")
+
+
+KINDS = {"activation": _activation, "convolution": _convolution, "blur": _blur}
+
+
 def usable_path(out: Path, precision: str, last: bool) -> kernels.Path:
     """How later stages are to filter: by matrices where the stage `operations` found the fast path to be wrong."""
     name = {"float32": "float32", "tf32": "float32 with TF32", "bf16": "bf16"}[precision]
@@ -195,7 +235,7 @@ def _frames(settings: CardSettings, preset: str, way: Arithmetic) -> dict[str, A
     device, config = settings.torch_device, resolve(preset)
     right = video_model(config, torch.device("cpu")).frames(0, times)
     precision = _precision(way, device)
-    with kernels.chosen(usable_path(settings.out, precision, precision == "bf16")):
+    with usable(settings.out, precision, precision == "bf16"):
         made = video_model(config, device, precision).frames(0, times).cpu()
     differences = (made.clamp(-1, 1) - right.clamp(-1, 1)).abs() * 127.5
     mean, most = float(differences.mean()), float(differences.max())
@@ -215,7 +255,7 @@ def _step(settings: CardSettings, family: str, way: Arithmetic) -> dict[str, Any
     config = resolve(TINY[family], sets=QUIET.get(family, ()))
     right = _gradients(config, torch.device("cpu"), bf16=False)
     precision = _precision(way, settings.torch_device)
-    with tf32(way.tf32), kernels.chosen(usable_path(settings.out, precision, precision == "bf16")):
+    with tf32(way.tf32), usable(settings.out, precision, precision == "bf16"):
         ours = _gradients(config, settings.torch_device, way.dtype == torch.bfloat16 and settings.on_card)
     errors = {name: error(gradient, right[name]) for name, gradient in ours.items()}
     allowed = {"float32": 1e-3, "float32 with TF32": 0.1, "bf16": 0.5}[way.name]

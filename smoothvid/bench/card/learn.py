@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+from smoothvid.bench.card.equal import usable
 from smoothvid.bench.card.jobs import Job
 from smoothvid.bench.card.settings import CardSettings
 from smoothvid.data.dataset import open_dataset
@@ -82,7 +83,8 @@ def _train(
     )
     training, _ = prepare_run(request)
     began, seen = time.time(), training.seen_frames
-    _until(until, training.run)
+    with usable(settings.out, ours.precision, ours.precision == "bf16"):
+        _until(until, training.run)
     taken = time.time() - began
     frames = training.seen_frames - seen
     return {

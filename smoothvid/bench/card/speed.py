@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from smoothvid.bench import loading
-from smoothvid.bench.card.equal import usable_path
+from smoothvid.bench.card.equal import usable
 from smoothvid.bench.card.jobs import Job
 from smoothvid.bench.card.settings import CardSettings
 from smoothvid.bench.floor import convolutions_alone, convolutions_of
@@ -29,6 +29,7 @@ from smoothvid.bench.timing import clock_of, seconds_of
 from smoothvid.bench.training import made_up_batch, made_up_training
 from smoothvid.nn import kernels
 from smoothvid.nn.alias_free import Band, FilteredLReLU
+from smoothvid.nn.kernels.tuning import tuned
 from smoothvid.nn.precision import tf32
 from smoothvid.run_config import PhaseName, RunConfig, preset_names, resolve
 from smoothvid.sampling.model import CardOptions
@@ -93,14 +94,17 @@ def filters(settings: CardSettings, until: float) -> Iterator[Job]:
     for inner, outer in chosen[:1] if settings.dry_run else chosen:
         rate = 2 * max(inner.sampling_rate, outer.sampling_rate)
         factors = f"up {rate // inner.sampling_rate} down {rate // outer.sampling_rate}"
-        for dtype in (torch.bfloat16, torch.float32):
+        for dtype, narrow in ((torch.bfloat16, True), (torch.bfloat16, False), (torch.float32, False)):
             for last in (True, False):
-                kind = f"{dtype}, channels {'last' if last else 'first'}".replace("torch.", "")
-                name = f"{outer.size}², {outer.channels} channels, {factors}, {kind}"
-                yield Job("Filtered activation", name, partial(_filter, settings, inner, outer, dtype, last))
+                kind = f"{dtype}{' products' if narrow else ''}, channels {'last' if last else 'first'}"
+                name = f"{outer.size}², {outer.channels} channels, {factors}, {kind}".replace("torch.", "")
+                work = partial(_filter, settings, inner, outer, dtype, narrow, last)
+                yield Job("Filtered activation", name, work)
 
 
-def _filter(settings: CardSettings, inner: Band, outer: Band, dtype: torch.dtype, last: bool) -> dict[str, Any]:
+def _filter(
+    settings: CardSettings, inner: Band, outer: Band, dtype: torch.dtype, narrow: bool, last: bool
+) -> dict[str, Any]:
     """Eight frames at once: times, and the share of the rate of a copy that the bytes in and out come to."""
     device, count = settings.torch_device, 1 if settings.dry_run else 8
     activate, x, grad, bias = filter_case(inner, outer, dtype, last, device, count)
@@ -115,7 +119,8 @@ def _filter(settings: CardSettings, inner: Band, outer: Band, dtype: torch.dtype
         inputs = x.detach().requires_grad_(), bias.detach().requires_grad_()
         return torch.autograd.grad(activate(*inputs), inputs, grad)
 
-    there, there_and_back = seconds(forward, device), seconds(both_ways, device)
+    with tuned(narrow_products=narrow):
+        there, there_and_back = seconds(forward, device), seconds(both_ways, device)
     with kernels.chosen("plain"):
         plain = seconds(forward, device, turns=1)
     with kernels.chosen("matrices"):
@@ -176,9 +181,9 @@ def generators(settings: CardSettings, until: float) -> Iterator[Job]:
 
 
 def _generator(settings: CardSettings, preset: str, count: int, way: Way) -> dict[str, Any]:
-    device, path = settings.torch_device, usable_path(settings.out, way.precision, way.last)
+    device = settings.torch_device
     call = generator_call(resolve(preset), device, count, way)
-    with kernels.chosen(path):
+    with usable(settings.out, way.precision, way.last) as filters:
         memory, ours = _peak(call, device), seconds(call, device)
     with kernels.chosen("matrices"):  # so that convolutions are PyTorch's own
         found = convolutions_of(generator_call(resolve(preset), device, count, replace(way, graph=False)))
@@ -194,7 +199,7 @@ def _generator(settings: CardSettings, preset: str, count: int, way: Way) -> dic
     if settings.dry_run or (count == 8 and not way.graph):
         with kernels.chosen("plain"):
             figures["plain / ours"] = seconds(call, device, turns=1) / ours
-    return figures if path == "auto" else {**figures, "filters": path}
+    return {**figures, "filters by": filters}
 
 
 def generator_call(config: RunConfig, device: torch.device, count: int, way: Way) -> Callable[[], object]:
@@ -277,8 +282,7 @@ def _training(settings: CardSettings, preset: str, batch: int, precision: str) -
     device, config = settings.torch_device, resolve(preset)
     train = replace(config.train, batch=batch, precision="bf16" if precision == "bf16" else "float32")
     size = batch if config.model.resolution < 256 else batch // 2
-    path = usable_path(settings.out, precision, precision == "bf16")
-    with kernels.chosen(path):
+    with usable(settings.out, precision, precision == "bf16") as filters:
         run = made_up_training(replace(config, train=train), device, size, tf32=precision == "tf32")
         parts = made_up_batch(run)
         run.step(parts)  # with everything that only some steps have
@@ -301,7 +305,7 @@ def _training(settings: CardSettings, preset: str, batch: int, precision: str) -
             figures |= {"peak, GB": torch.cuda.max_memory_allocated() / 1e9, "waits": _waits(lambda: run.step(parts))}
             if precision == "bf16":
                 figures["profile"] = profile(settings.out, f"training-{preset}", lambda: run.step(parts))
-    return figures if path == "auto" else {**figures, "filters": path}
+    return {**figures, "filters by": filters}
 
 
 def _waits(call: Callable[[], object]) -> int:
@@ -335,7 +339,7 @@ def memory(settings: CardSettings, until: float) -> Iterator[Job]:
 
 def _memory(settings: CardSettings, preset: str, phase: PhaseName) -> dict[str, Any]:
     said = _said(preset, phase)
-    few, more = (2, 4) if settings.dry_run else (4, 8)
+    few, more = 4, 8
     found = {videos: _step_memory(settings, preset, phase, videos) for videos in (few, more)}
     each = (found[more] - found[few]) / (more - few)
     figures: dict[str, Any] = {f"with --batch-gpu {few}": found[few], "each further video": each}

@@ -8,6 +8,7 @@ compiles its share of the candidates, so that several processes can do so beside
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import product
 from typing import Any
@@ -27,16 +28,30 @@ from smoothvid.nn.kernels.tuning import StripSizes, TileSizes, tuned
 from smoothvid.run_config import resolve
 
 SIZES = (148, 276)  # of the layers that are tried
-STRIPS = {
-    f"{channels} channels, {rows} rows, {warps} warps, {stages} stages, side {side}": StripSizes(
-        channels=channels, rows=rows, warps=warps, stages=stages, side=side
+
+
+def _named(**sizes: int) -> tuple[str, StripSizes]:
+    return ", ".join(f"{name} {value}" for name, value in sizes.items()), StripSizes(**sizes)
+
+
+STRIPS = dict(
+    (
+        _named(channels=16, warps=8, registers=128),
+        _named(channels=16, warps=4),
+        _named(channels=8, warps=4),
+        _named(channels=8, warps=8),
+        _named(channels=8, warps=2),
+        _named(channels=8, warps=8, registers=80),
+        _named(channels=16, warps=8, registers=128, stages=3),
+        _named(channels=8, rows=32, warps=8, registers=128),
+        _named(channels=16, side=32, warps=4, registers=168),
+        _named(channels=16, warps=8, registers=128, programs=2048),
+        _named(channels=16, warps=8),
+        _named(channels=8, warps=8, registers=128),
+        _named(channels=8, warps=4, stages=1),
+        _named(channels=8, warps=4, stages=3),
     )
-    for channels, rows, warps, stages, side in (
-        *product((8,), (16, 32), (4, 8), (2, 3), (64,)),
-        *product((16,), (16,), (4, 8), (2, 3), (64,)),
-        *product((8, 16), (16,), (2, 4), (2,), (32,)),
-    )
-}
+)
 TILES = {
     f"tiles of {tile}, side {side}, {rows} rows a warp": TileSizes(tile=tile, side=side, narrow_rows=rows)
     for tile, side, rows in ((32, 64, 16), (32, 64, 32), (64, 128, 16), (64, 128, 32))
@@ -105,10 +120,12 @@ def _case(
     return call, right, (passed + x.numel() + grad.numel() + x.numel() if back else passed) * x.element_size()
 
 
-def _sizes(name: str, back: bool) -> Any:
+def _sizes(name: str, back: bool) -> AbstractContextManager[None]:
     if name in TILES:
-        return tuned(tiles=TILES[name])
-    return tuned(**{"narrow_backward" if back else "narrow_forward": STRIPS[name]})
+        return tuned(narrow_products=True, tiles=TILES[name])
+    if back:
+        return tuned(narrow_products=True, narrow_backward=STRIPS[name])
+    return tuned(narrow_products=True, narrow_forward=STRIPS[name])
 
 
 def _best(settings: CardSettings, table: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ Backward makes u anew, takes the gradient from above to the mid samples in the s
     w = a'(u) · (Dᵀ · grad · D)        grad_x = Vᵀ · w · V,        V being U cut to the strip
 
 A walk may be cut in parts, for programs of their own. Each starts a chunk or two early, for what these hand on, so that
-results are the same to the last bit. Types are as in tiles.py: operands in the type of x, sums in float32.
+results are the same to the last bit. Types are as in tiles.py.
 """
 # Kernels take pointers and numbers of the device, for which there are no types:
 # mypy: allow-untyped-defs, allow-incomplete-defs
@@ -60,8 +60,9 @@ def forward(x: Tensor, bias: Tensor, scale: Tensor | None, out_scale: Tensor | N
         n, c, plan.out_size, plan.out_size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last
     )
     tensors = (x, bias.contiguous(), contiguous(scale), contiguous(out_scale), y)
-    chosen = sizes().forward(x.dtype)
-    walk = forward_walk(plan, x.dtype, x.device, chosen)
+    operands = sizes().operands(x.dtype)
+    chosen = sizes().forward(operands)
+    walk = forward_walk(plan, operands, x.device, chosen)
     grid, part = _grid(n, c, walk, chosen)
     numbers = (c, plan.in_size, plan.out_size, part)
     with on(x.device):
@@ -76,8 +77,9 @@ def backward(
     n, c = x.shape[:2]
     x, grad = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, grad))
     grad_x = torch.empty_like(x)
-    chosen = sizes().backward(x.dtype)
-    walk = backward_walk(plan, x.dtype, x.device, chosen)
+    operands = sizes().operands(x.dtype)
+    chosen = sizes().backward(operands)
+    walk = backward_walk(plan, operands, x.device, chosen)
     grid, part = _grid(n, c, walk, chosen)
     numbers = (c, plan.in_size, plan.out_size, part)
     # One pair from each program: no order of adding is left open.
@@ -140,7 +142,7 @@ def _forward(
     for chunk in tl.range(tl.maximum(first - EARLY, 0), tl.minimum(first + part, chunks), num_stages=STAGES):
         row = in_rows_start + chunk * in_rows_step
         patch = _rows(x, in_at, in_inside, row, in_rows_length, in_size, channels, IN_ROWS)
-        patch = tl.dot(patch, up_rows, input_precision=PRODUCTS)
+        patch = tl.dot(patch.to(up_rows.dtype), up_rows, input_precision=PRODUCTS)
         one = tl.load(ones + chunk * ROWS + tl.arange(0, ROWS))
         patch = _shifted(patch, factor, shift, inside, one, IN, CHANNELS, ROWS)
         u = tl.dot(_turned(patch.to(up_columns.dtype), IN, CHANNELS, ROWS), up_columns, input_precision=PRODUCTS)
@@ -203,14 +205,14 @@ def _backward(
         row = in_rows_start + chunk * in_rows_step
         patch = _rows(x, in_at, in_inside, row, in_rows_length, in_size, channels, IN_ROWS)
         values = patch
-        patch = tl.dot(patch, up_rows, input_precision=PRODUCTS)
+        patch = tl.dot(patch.to(up_rows.dtype), up_rows, input_precision=PRODUCTS)
         one = tl.load(ones + chunk * ROWS + tl.arange(0, ROWS))
         patch = _shifted(patch, factor, shift, inside, one, IN, CHANNELS, ROWS)
         u = tl.dot(_turned(patch.to(up_columns.dtype), IN, CHANNELS, ROWS), up_columns, input_precision=PRODUCTS)
 
         row = out_rows_start + chunk * out_rows_step
         patch = _rows(grad, out_at, out_inside, row, out_rows_length, out_size, channels, OUT_ROWS)
-        patch = tl.dot(patch, back_rows, input_precision=PRODUCTS)
+        patch = tl.dot(patch.to(back_rows.dtype), back_rows, input_precision=PRODUCTS)
         w = tl.dot(_turned(patch.to(back_columns.dtype), OUT, CHANNELS, ROWS), back_columns, input_precision=PRODUCTS)
         w = tl.where(u > 0, w, w * SLOPE)
         if CLAMP is not None:  # the gradient passes where -CLAMP / SLOPE < u < CLAMP
@@ -224,7 +226,7 @@ def _backward(
             carried = tl.dot(half, carried_on, far, input_precision=PRODUCTS)
             far = tl.dot(half, carried_far, input_precision=PRODUCTS)
 
-        values = tl.dot(values, same_rows, input_precision=PRODUCTS)
+        values = tl.dot(values.to(same_rows.dtype), same_rows, input_precision=PRODUCTS)
         rows, kept = _completed(chunk, first, result_rows, in_size, RESULT_ROWS)
         bias_sum += tl.where(kept[None, :], _folded(result, FOLDED), 0.0)
         scale_sum += tl.where(kept[None, :], _folded(result * values, FOLDED), 0.0)

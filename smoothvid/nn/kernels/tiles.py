@@ -14,8 +14,8 @@ From one tile to the next, windows move by whole inputs and whole outputs. So th
 matrix, is the same for all tiles; tiling.py makes them once, both ways round. Windows are filled up to the powers of
 two that `tl.dot` takes. The filling is zero where it is loaded, and where it is computed no tap reaches it.
 
-Products take operands in the type of x and add in float32; sums over planes are float32. A float16 or bfloat16 x is
-thus rounded between products, as it would be by PyTorch's own operations.
+Products take operands of the type that tuning.py says, float32 or that of x, and add in float32; sums over planes are
+float32. With narrow operands planes are rounded between products, as they would be by PyTorch's own operations.
 """
 # Kernels take pointers and numbers of the device, for which there are no types:
 # mypy: allow-untyped-defs, allow-incomplete-defs
@@ -50,7 +50,7 @@ def forward(x: Tensor, bias: Tensor, scale: Tensor | None, out_scale: Tensor | N
     n, c = x.shape[:2]
     y = x.new_empty(n, c, plan.out_size, plan.out_size)
     tensors = (x.contiguous(), bias.contiguous(), contiguous(scale), contiguous(out_scale), y)
-    tiles, matrices, others = forward_tiling(plan, x.dtype, x.device, sizes())
+    tiles, matrices, others = forward_tiling(plan, sizes().operands(x.dtype), x.device, sizes())
     with on(x.device):
         _forward[(n * c * tiles**2,)](*tensors, c, plan.in_size, plan.out_size, plan.clamp, *matrices, **others)
     return y
@@ -67,7 +67,7 @@ def backward(
     n, c = x.shape[:2]
     x = x.contiguous()
     grad_x = torch.empty_like(x)
-    tiles, matrices, others = backward_tiling(plan, x.dtype, x.device, sizes())
+    tiles, matrices, others = backward_tiling(plan, sizes().operands(x.dtype), x.device, sizes())
     sums = x.new_empty(
         n, c, tiles**2, 2, dtype=torch.float32
     )  # one pair from each tile: no order of adding is left open
