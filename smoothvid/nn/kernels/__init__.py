@@ -2,7 +2,8 @@
 
     rows        CPU: compiled by Numba when first used, a row at a time through the processor's nearest memory;
                 with it go `winograd`, convolutions with fewer products, and `blurring`, the discriminator's filter
-    tiles       CUDA: a Triton kernel, a tile at a time on the chip; with it goes `blocks`, the discriminator's filter
+    tiles       CUDA: a Triton kernel, a tile at a time on the chip; with it go `blocks`, the
+                discriminator's filter, and `pointwise`, its bias and activation
     matrices    anywhere, differentiable any number of times: dense products with small matrices
     plain       the reference, written as in the papers: insert zeros, filter, activate, filter, drop samples
 
@@ -89,7 +90,7 @@ def blur(x: Tensor, pad: int, down: int = 1) -> Tensor:
 
     `pad` zeros stand beyond the borders, every `down`-th sample is kept: m = (s + 2·pad − 4)//down + 1.
     """
-    if _path == "auto" and x.device.type == "cuda" and _triton() and x.dtype != torch.float64 and down in (1, 2):
+    if _for_triton(x) and down in (1, 2):
         y: Tensor = _Blur.apply(x, pad, down, None)  # reads and writes bfloat16, and adds up in float32
         return y
     return _blur_in_float32(x, pad, down)
@@ -117,6 +118,52 @@ class _Blur(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return _Blur.apply(grad, ctx.pad, ctx.down, ctx.other), None, None, None
+
+
+def fuses_bias(x: Tensor) -> bool:
+    """Whether `bias_lrelu` is one pass, with no need to join the bias to a convolution."""
+    return _for_triton(x)
+
+
+def bias_lrelu(x: Tensor, bias: Tensor, gain: float, clamp: float | None) -> Tensor:
+    """lrelu(x + bias, gain, clamp): x [N, C, H, W], bias [C]."""
+    if not _for_triton(x):
+        return lrelu(x + bias[:, None, None], gain, clamp)
+    y: Tensor = _BiasLReLU.apply(x, bias, gain, float("inf") if clamp is None else clamp)
+    return y
+
+
+class _BiasLReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bias: Tensor, gain: float, clamp: float) -> Tensor:
+        from smoothvid.nn.kernels import pointwise
+
+        y = pointwise.bias_lrelu(x, bias, gain, clamp)
+        ctx.save_for_backward(y)
+        ctx.numbers, ctx.bias_type = (gain, clamp), bias.dtype
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        grad_x = _Slopes.apply(grad, *ctx.saved_tensors, *ctx.numbers)
+        wanted = ctx.needs_input_grad[1]
+        return grad_x, grad_x.sum((0, 2, 3), dtype=torch.float32).to(ctx.bias_type) if wanted else None, None, None
+
+
+class _Slopes(torch.autograd.Function):
+    """A gradient times the slopes of `_BiasLReLU`, which are constant but for the kinks; so it is its own gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, y: Tensor, gain: float, clamp: float) -> Tensor:
+        from smoothvid.nn.kernels import pointwise
+
+        ctx.save_for_backward(y)
+        ctx.numbers = gain, clamp
+        return pointwise.slopes(grad, y, gain, clamp)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return _Slopes.apply(grad, *ctx.saved_tensors, *ctx.numbers), None, None, None
 
 
 def conv(
@@ -241,6 +288,10 @@ def _rows() -> ModuleType:
     from smoothvid.nn.kernels import rows
 
     return rows
+
+
+def _for_triton(x: Tensor) -> bool:
+    return _path == "auto" and x.device.type == "cuda" and x.dtype != torch.float64 and _triton()
 
 
 @cache
