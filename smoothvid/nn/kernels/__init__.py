@@ -20,6 +20,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from smoothvid.nn.filters import blur_matrix, resample
 from smoothvid.nn.kernels import plain
@@ -176,7 +177,8 @@ def conv(
     winograd = _winograd(x, weight)
     differentiable = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     if scale is not None and (winograd is None or differentiable):
-        x, scale = x * scale[:, :, None, None], None
+        narrow = x.dtype in (torch.float16, torch.bfloat16)
+        x, scale = _Scaled.apply(x, scale) if narrow else x * scale[:, :, None, None], None
     if winograd is None:
         y = F.conv2d(x, weight, padding=padding)
     elif differentiable:
@@ -190,6 +192,23 @@ def prepare_conv(weight: Tensor, size: int) -> Tensor | None:
     """What `conv` over pictures of this size otherwise makes of the weights at each call; None for nothing."""
     winograd = _winograd(weight.new_empty(1, weight.shape[1], size, size), weight)
     return None if winograd is None else winograd.transformed(weight)
+
+
+class _Scaled(torch.autograd.Function):
+    """x [N, C, H, W] in half precision times scale [N, C] in float32, in x's type at once; it has one gradient only."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(x, scale)
+        return torch.mul(x, scale[:, :, None, None], out=torch.empty_like(x))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, scale = ctx.saved_tensors
+        for_x, for_scale = ctx.needs_input_grad
+        grad_x = torch.mul(grad, scale[:, :, None, None], out=torch.empty_like(x)) if for_x else None
+        return grad_x, (grad * x).sum((2, 3), dtype=torch.float32) if for_scale else None
 
 
 class _Convolution(torch.autograd.Function):
