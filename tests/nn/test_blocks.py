@@ -24,9 +24,10 @@ on_device = pytest.mark.skipif(
 
 
 @on_device
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize(("pad", "down", "size"), [(2, 1, 12), (1, 2, 12), (1, 1, 9), (2, 2, 7)])
+@pytest.mark.parametrize(
+    ("layout", "dtype"), [(torch.contiguous_format, torch.float32), (torch.channels_last, torch.bfloat16)]
+)
+@pytest.mark.parametrize(("pad", "down", "size"), [(2, 1, 8), (1, 2, 8), (1, 1, 5), (2, 2, 7)])
 def test_it_agrees_with_matrices(
     pad: int, down: int, size: int, layout: torch.memory_format, dtype: torch.dtype
 ) -> None:
@@ -96,7 +97,7 @@ def test_in_the_interpreter() -> None:
     done = subprocess.run(
         command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True, timeout=300
     )
-    assert done.returncode == 0 and "." * 22 in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "." * 14 in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.skipif(INTERPRETED, reason="needs the compiler")
