@@ -1,6 +1,8 @@
 """A dataset, settings and runs so small that a whole training takes a second."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,25 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
     },
 }
 TINY_TRAINING = {"batch": 2, "spans": [2, 4], "chunk": 24, "r1_interval": 2, "tick_kimg": 0.012, "snapshot_ticks": 100}
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Within it whatever makes this process wait for a CUDA card is an error."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the mode warns of itself
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.fixture(scope="session")
+def without_waiting() -> Callable[[], AbstractContextManager[None]]:
+    return no_waiting
 
 
 @pytest.fixture(scope="session")

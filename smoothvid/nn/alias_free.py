@@ -60,10 +60,10 @@ def layer_bands(
 
 
 class FourierInput(nn.Module):
-    """A grid of sinusoids that a layer of w can turn and shift: w0 [B, w_dim] → [B, channels, size, size].
+    """A grid of sinusoids that a layer of w can turn and shift: w0 [B, w_dim] → [B·T, channels, size, size].
 
-    `transform` [3, 3] is the user's own transform of the picture plane, applied last. With `waves` there are travelling
-    ones beside the still ones, moved by the motion codes v [B·T, v_dim] of T frames a video: → [B·T, ...].
+    `transform` [3, 3] is the user's own transform of the picture plane, applied last. The T frames of a video share the
+    grid. With `waves` there are travelling ones beside the still ones, moved by the motion codes v [B·T, v_dim].
     Source: StyleGAN3, section 3.1 and appendix F.
     """
 
@@ -86,7 +86,7 @@ class FourierInput(nn.Module):
         self.waves = TravellingWaves(band, waves, num_phases) if waves else None
 
     @full_precision
-    def forward(self, w0: Tensor, v: Tensor | None = None) -> Tensor:
+    def forward(self, w0: Tensor, v: Tensor | None = None, num_frames: int = 1) -> Tensor:
         n = w0.shape[0]
         placement = self.affine(w0).float()
         # The length of the first two numbers divides all four, the shift too.
@@ -101,9 +101,8 @@ class FourierInput(nn.Module):
         x = angles.sin() * amplitudes[:, :, None, None]
         mix = self.weight / math.sqrt(self.band.channels)
         still = torch.einsum("oc,nchw->nohw", mix, x)
-        if self.waves is None or v is None:
-            return still
-        return still.repeat_interleave(len(v) // n, 0) + self.waves(v, transform)
+        still = still.repeat_interleave(num_frames, 0)
+        return still if self.waves is None or v is None else still + self.waves(v, transform, num_frames)
 
 
 class TravellingWaves(nn.Module):
@@ -128,11 +127,11 @@ class TravellingWaves(nn.Module):
         # Not equalized: at the pace of the other weights the waves lag behind, and scenery repeats itself more.
         self.weight = nn.Parameter(torch.zeros(band.channels, waves))
 
-    def forward(self, v: Tensor, transform: Tensor) -> Tensor:
+    def forward(self, v: Tensor, transform: Tensor, num_frames: int = 1) -> Tensor:
         angles, amplitudes = plane_waves(self.freqs, self.phases, transform, self.band)
         which = torch.arange(len(self.freqs), device=v.device) % self.num_phases
         sin, cos = v[:, : self.num_phases][:, which], v[:, self.num_phases :][:, which]  # [B·T, waves]
-        sin, cos = (part.unflatten(0, (len(transform), -1)) for part in (sin, cos))  # [B, T, waves]
+        sin, cos = (part.unflatten(0, (-1, num_frames)) for part in (sin, cos))  # [B, T, waves]
         sin, cos = sin * self.signs * amplitudes[:, None], cos * amplitudes[:, None]
         x = angles.sin()[:, None] * cos[..., None, None] + angles.cos()[:, None] * sin[..., None, None]
         return torch.einsum("oc,nchw->nohw", self.weight, x.flatten(0, 1))

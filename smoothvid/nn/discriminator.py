@@ -28,8 +28,8 @@ class FromRGB(Conv2d):
 class DownConv(Conv2d):
     """A 3×3 convolution that filters first and keeps every second sample: [N, C, H, H] → [N, out, H/2, H/2]."""
 
-    def convolve(self, x: Tensor) -> Tensor:
-        return nn.functional.conv2d(kernels.blur(x, pad=2), self.weight * self.weight_gain, self.bias, stride=2)
+    def convolve(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        return nn.functional.conv2d(kernels.blur(x, pad=2), self.weight * self.weight_gain, bias, stride=2)
 
 
 class ResidualBlock(nn.Module):

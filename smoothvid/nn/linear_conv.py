@@ -75,12 +75,15 @@ class Conv2d(nn.Module):
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
-    def convolve(self, x: Tensor) -> Tensor:
+    def convolve(self, x: Tensor, bias: Tensor | None) -> Tensor:
         y = kernels.conv(x, self.weight * self.weight_gain, self.padding)
-        return y if self.bias is None else y + self.bias[:, None, None]
+        return y if bias is None else y + bias[:, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.convolve(x)
+        gain, clamp = SQRT2 * self.gain, None if self.clamp is None else self.clamp * self.gain
+        if self.activation == "lrelu" and self.bias is not None and kernels.fuses_bias(x):
+            return kernels.bias_lrelu(self.convolve(x, None), self.bias, gain, clamp)
+        x = self.convolve(x, self.bias)
         if self.activation == "lrelu":
-            return lrelu(x, SQRT2 * self.gain, None if self.clamp is None else self.clamp * self.gain)
+            return lrelu(x, gain, clamp)
         return x * self.gain if self.gain != 1.0 else x

@@ -14,7 +14,7 @@ from smoothvid.nn import kernels
 from smoothvid.nn.layout import PLAIN, Preparation
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.precision import full_precision
-from smoothvid.nn.running_means import note_mean
+from smoothvid.nn.running_means import mean_square, note_mean
 
 
 class Prepared(NamedTuple):
@@ -165,7 +165,7 @@ class ModulatedConv(nn.Module):
         low rank.
         """
         if update_emas:
-            note_mean(self, "magnitude_ema", x.detach().float().square().mean(), self.magnitude_decay)
+            note_mean(self, "magnitude_ema", mean_square(x), self.magnitude_decay)
         style = self.style(w, v) if applied is None else applied
         weight, matrices, energy = self.prepared or (self.weight, None, None)
         y = modulated_conv(x, weight, style if applied is None else None, self.padding, matrices)

@@ -31,6 +31,14 @@ def note_mean(module: nn.Module, name: str, value: Tensor, decay: float) -> None
         noted[name] = Noted(value.clone(), 1, decay)
 
 
+def mean_square(x: Tensor) -> Tensor:
+    """The mean of the squares, float32, without gradients."""
+    x = x.detach()
+    if x.device.type == "cuda":  # one pass over x; a CPU would add up one by one, which errs by thousandths
+        return torch.linalg.vector_norm(x, dtype=torch.float32).square() / x.numel()
+    return x.float().square().mean()
+
+
 @torch.no_grad()
 def settle_means(network: nn.Module, average: Callable[[Tensor], Tensor] = lambda values: values) -> None:
     """Move all running means of a network by what its passes have noted, where that is finite.

@@ -16,8 +16,11 @@ def temporal_shift(x: Tensor, num_frames: int, fraction: int = 8) -> Tensor:
     if num_frames == 1:
         return x
     video = x.unflatten(0, (-1, num_frames))  # [B, T, C, H, W]
+    channels = 2
+    if x.is_contiguous(memory_format=torch.channels_last):  # stays so
+        video, channels = video.movedim(2, -1), 4
     fold = x.shape[1] // fraction
-    blank = torch.zeros_like(video[:, :1, :fold])
-    ahead = torch.cat([video[:, 1:, :fold], blank], dim=1)
-    behind = torch.cat([blank, video[:, :-1, fold : 2 * fold]], dim=1)
-    return torch.cat([ahead, behind, video[:, :, 2 * fold :]], dim=2).flatten(0, 1)
+    next_one, previous, rest = video.split([fold, fold, x.shape[1] - 2 * fold], channels)
+    blank = torch.zeros_like(next_one[:, :1])
+    ahead, behind = torch.cat([next_one[:, 1:], blank], 1), torch.cat([blank, previous[:, :-1]], 1)
+    return torch.cat([ahead, behind, rest], channels).movedim(channels, 2).flatten(0, 1)

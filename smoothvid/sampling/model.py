@@ -227,7 +227,7 @@ class VideoModel:
             ws = held
             if frames_each is not None:
                 ws = self.drifting_contents(seeds, times, frames_each, truncation_psi, label)
-            made = to_uint8(self.render(ws, self.motions(seeds, times, label)))
+            made = to_uint8(self.render(ws, self.motions(seeds, times, label))).contiguous()
             return made[0] if np.ndim(seed) == 0 else made
 
         made = map(videos, chunks)

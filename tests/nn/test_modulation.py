@@ -115,3 +115,18 @@ def test_low_rank_adds_a_second_demodulated_kernel() -> None:
     motion = explicit(x, kernel, conv.motion_affine(v), True, 2) * torch.arange(6.0)[:, None, None]
     expected = explicit(x, conv.weight, conv.affine(w), True, 2) + motion
     torch.testing.assert_close(conv(x, w, v), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_scaling_in_half_precision_keeps_the_type() -> None:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 6, 6, generator=rng).bfloat16().contiguous(memory_format=torch.channels_last)
+    style, weight = torch.randn(2, 3, generator=rng) + 1, torch.randn(4, 3, 3, 3, generator=rng)
+    found = []
+    for dtype in (torch.bfloat16, torch.float32):
+        inputs = x.to(dtype).requires_grad_(True), style.clone().requires_grad_(True)
+        y = modulated_conv(inputs[0], weight.to(dtype), inputs[1], 1)
+        assert y.dtype == dtype
+        found.append([y.detach(), *torch.autograd.grad(y.float().square().sum(), inputs)])
+    assert found[0][1].is_contiguous(memory_format=torch.channels_last) and found[0][2].dtype == torch.float32
+    for ours, theirs in zip(*found, strict=True):
+        assert float((ours - theirs).norm() / theirs.norm()) < 0.01

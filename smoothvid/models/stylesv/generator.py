@@ -137,7 +137,7 @@ class Synthesis(nn.Module):
     def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         num_frames = v.shape[1]
         waving = None if self.image_only else v.flatten(0, 1)  # no mask: the waves' own weights start at zero
-        x = self.input(ws[:, 0], waving)  # of each video, of each frame where waves travel
+        x = self.input(ws[:, 0], waving, num_frames)
         v = v.flatten(0, 1) * self.motion_mask  # [N, v_dim]
         ws = ws.repeat_interleave(num_frames, 0)  # [N, num_ws, w_dim]
         motion = self.input_motion(v)
@@ -148,7 +148,7 @@ class Synthesis(nn.Module):
             motion = motion * self.motion_mask
         else:
             styles = ws[:, 1:]
-        x = x.repeat_interleave(len(v) // len(x), 0) + motion[:, :, None, None]
+        x = x + motion[:, :, None, None]
         rows = styles.unbind(1)
         ahead: list[Tensor | None] = [None] * len(rows)
         if self.styles_ahead and not (torch.is_grad_enabled() or update_emas):

@@ -2,7 +2,8 @@
 
     rows        CPU: compiled by Numba when first used, a row at a time through the processor's nearest memory;
                 with it go `winograd`, convolutions with fewer products, and `blurring`, the discriminator's filter
-    tiles       CUDA: a Triton kernel, a tile at a time on the chip; with it goes `blocks`, the discriminator's filter
+    tiles       CUDA: a Triton kernel, a tile at a time on the chip; with it go `blocks`, the
+                discriminator's filter, and `pointwise`, its bias and activation
     strips      CUDA, pictures stored channels last: likewise, a strip at a time from top to bottom
     matrices    anywhere, differentiable any number of times: dense products with small matrices
     plain       the reference, written as in the papers: insert zeros, filter, activate, filter, drop samples
@@ -10,6 +11,7 @@
 All compute the same; tests hold them to each other. `chosen("plain")` is for these tests and for `smoothvid bench`.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +22,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from smoothvid.nn.filters import blur_matrix, resample
 from smoothvid.nn.kernels import plain
@@ -27,6 +30,7 @@ from smoothvid.nn.kernels.plan import FilterPlan, plan_matrices
 from smoothvid.nn.lrelu import lrelu
 from smoothvid.nn.precision import full_precision
 
+_logger = logging.getLogger(__name__)
 Path = Literal["auto", "matrices", "plain"]
 _path: Path = "auto"
 
@@ -55,9 +59,8 @@ def filtered_lrelu(
     Returns [N, C, plan.out_size, plan.out_size], channels last on CUDA where x is.
     Source: StyleGAN3 (Karras et al., NeurIPS 2021), section 3.2.
     """
-    kernel = _for_triton(x, plan) if _path == "auto" and x.device.type == "cuda" and x.dtype != torch.float64 else None
-    if kernel is not None:  # reads and writes bfloat16, and adds up in float32
-        return _filtered_lrelu(x, bias, plan, scale, out_scale, kernel)
+    if _for_triton(x):  # reads and writes bfloat16, and adds up in float32
+        return _filtered_lrelu(x, bias, plan, scale, out_scale, _reader(x, plan))
     return _filtered_lrelu_in_float32(x, bias, plan, scale, out_scale)
 
 
@@ -91,7 +94,7 @@ def blur(x: Tensor, pad: int, down: int = 1) -> Tensor:
 
     `pad` zeros stand beyond the borders, every `down`-th sample is kept: m = (s + 2·pad − 4)//down + 1.
     """
-    if _path == "auto" and x.device.type == "cuda" and _triton() and x.dtype != torch.float64 and down in (1, 2):
+    if _for_triton(x) and down in (1, 2):
         y: Tensor = _Blur.apply(x, pad, down, None)  # reads and writes bfloat16, and adds up in float32
         return y
     return _blur_in_float32(x, pad, down)
@@ -121,6 +124,52 @@ class _Blur(torch.autograd.Function):
         return _Blur.apply(grad, ctx.pad, ctx.down, ctx.other), None, None, None
 
 
+def fuses_bias(x: Tensor) -> bool:
+    """Whether `bias_lrelu` is one pass, with no need to join the bias to a convolution."""
+    return _for_triton(x)
+
+
+def bias_lrelu(x: Tensor, bias: Tensor, gain: float, clamp: float | None) -> Tensor:
+    """lrelu(x + bias, gain, clamp): x [N, C, H, W], bias [C]."""
+    if not _for_triton(x):
+        return lrelu(x + bias[:, None, None], gain, clamp)
+    y: Tensor = _BiasLReLU.apply(x, bias, gain, float("inf") if clamp is None else clamp)
+    return y
+
+
+class _BiasLReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bias: Tensor, gain: float, clamp: float) -> Tensor:
+        from smoothvid.nn.kernels import pointwise
+
+        y = pointwise.bias_lrelu(x, bias, gain, clamp)
+        ctx.save_for_backward(y)
+        ctx.numbers, ctx.bias_type = (gain, clamp), bias.dtype
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        grad_x = _Slopes.apply(grad, *ctx.saved_tensors, *ctx.numbers)
+        wanted = ctx.needs_input_grad[1]
+        return grad_x, grad_x.sum((0, 2, 3), dtype=torch.float32).to(ctx.bias_type) if wanted else None, None, None
+
+
+class _Slopes(torch.autograd.Function):
+    """A gradient times the slopes of `_BiasLReLU`, which are constant but for the kinks; so it is its own gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, y: Tensor, gain: float, clamp: float) -> Tensor:
+        from smoothvid.nn.kernels import pointwise
+
+        ctx.save_for_backward(y)
+        ctx.numbers = gain, clamp
+        return pointwise.slopes(grad, y, gain, clamp)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return _Slopes.apply(grad, *ctx.saved_tensors, *ctx.numbers), None, None, None
+
+
 def conv(
     x: Tensor, weight: Tensor, padding: int, scale: Tensor | None = None, prepared: Tensor | None = None
 ) -> Tensor:
@@ -131,7 +180,8 @@ def conv(
     winograd = _winograd(x, weight)
     differentiable = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     if scale is not None and (winograd is None or differentiable):
-        x, scale = x * scale[:, :, None, None], None
+        narrow = x.dtype in (torch.float16, torch.bfloat16)
+        x, scale = _Scaled.apply(x, scale) if narrow else x * scale[:, :, None, None], None
     if winograd is None:
         y = F.conv2d(x, weight, padding=padding)
     elif differentiable:
@@ -145,6 +195,23 @@ def prepare_conv(weight: Tensor, size: int) -> Tensor | None:
     """What `conv` over pictures of this size otherwise makes of the weights at each call; None for nothing."""
     winograd = _winograd(weight.new_empty(1, weight.shape[1], size, size), weight)
     return None if winograd is None else winograd.transformed(weight)
+
+
+class _Scaled(torch.autograd.Function):
+    """x [N, C, H, W] in half precision times scale [N, C] in float32, in x's type at once; it has one gradient only."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(x, scale)
+        return torch.mul(x, scale[:, :, None, None], out=torch.empty_like(x))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, scale = ctx.saved_tensors
+        for_x, for_scale = ctx.needs_input_grad
+        grad_x = torch.mul(grad, scale[:, :, None, None], out=torch.empty_like(x)) if for_x else None
+        return grad_x, (grad * x).sum((2, 3), dtype=torch.float32) if for_scale else None
 
 
 class _Convolution(torch.autograd.Function):
@@ -245,15 +312,32 @@ def _rows() -> ModuleType:
     return rows
 
 
-def _for_triton(x: Tensor, plan: FilterPlan) -> ModuleType | None:
+def _reader(x: Tensor, plan: FilterPlan) -> ModuleType:
     """The kernel that reads x as it lies in memory; contiguous planes go to `tiles`, and so does any other layout."""
-    if not _triton():
-        return None
     from smoothvid.nn.kernels import strips, tiles
 
     return strips if strips.suits(x, plan) else tiles
 
 
+def _for_triton(x: Tensor) -> bool:
+    return _path == "auto" and x.device.type == "cuda" and x.dtype != torch.float64 and _triton()
+
+
 @cache
 def _triton() -> bool:
-    return find_spec("triton") is not None
+    """Whether Triton is there and can start kernels: what starts them is built on the spot, by a C compiler."""
+    if find_spec("triton") is None:
+        return False
+    from triton.runtime import driver
+
+    try:
+        driver.active.get_current_target()
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        _logger.warning(
+            "Triton cannot start kernels here (%s); filters take several times as long. It needs a C compiler and "
+            "Python's headers: on Debian and Ubuntu, apt install gcc python3-dev",
+            reason,
+        )
+        return False
+    return True

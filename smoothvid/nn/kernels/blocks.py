@@ -31,21 +31,26 @@ def transposed(y: Tensor, pad: int, down: int, size: int) -> Tensor:
 
 def _run(x: Tensor, out_size: int, pad: int, down: int, back: bool) -> Tensor:
     n, c, size, _ = x.shape
-    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    layout = torch.channels_last if last else torch.contiguous_format
+    layout = layout_of(x)
     x = x.contiguous(memory_format=layout)
     y = torch.empty(n, c, out_size, out_size, dtype=x.dtype, device=x.device, memory_format=layout)
-    pictures, channels = (n, c) if last else (n * c, 1)
+    pictures, channels = (n, c) if layout == torch.channels_last else (n * c, 1)
     across = min(triton.next_power_of_2(channels), CHANNELS)
     blocks = triton.cdiv(out_size**2, BLOCK // across), triton.cdiv(channels, across)
-    with _on(x.device):
+    with on(x.device):
         _filter[(pictures * blocks[0] * blocks[1],)](
             x, y, *blocks, channels, size, out_size, pad, down, back, BLOCK // across, across
         )
     return y
 
 
-def _on(device: torch.device) -> AbstractContextManager[None]:
+def layout_of(x: Tensor) -> torch.memory_format:
+    """Channels last where x lies so and not both ways at once; else plane by plane."""
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def on(device: torch.device) -> AbstractContextManager[None]:
     """Triton launches on the current device."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
