@@ -2,6 +2,8 @@
 
 import math
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -70,11 +72,24 @@ def error(ours: Tensor, theirs: Tensor) -> float:
 
 def operations(settings: CardSettings, until: float) -> Iterator[Job]:
     """Operations in random shapes, forwards, backwards and backwards twice."""
-    cases = [*product(("activation",), (*WAYS, NARROW), (True, False)), *product(KINDS, WAYS, (True, False))]
-    for kind, way, last in dict.fromkeys(cases):
-        name = f"{kind}, {way.name}, {_layout(last)}"
-        shapes = 2 if settings.dry_run else 5
+    shapes = 2 if settings.dry_run else 3
+    if settings.on_card:
+        yield Job("Compiling", "operations", partial(_compile, settings, shapes))
+    for name in _names():
         yield Job(OPERATIONS, name, partial(operation, name, settings.torch_device, shapes))
+
+
+def _names() -> list[str]:
+    cases = [*product(("activation",), (NARROW, *WAYS), (True, False)), *product(KINDS, WAYS, (True, False))]
+    return [f"{kind}, {way.name}, {_layout(last)}" for kind, way, last in dict.fromkeys(cases)]
+
+
+def _compile(settings: CardSettings, shapes: int) -> dict[str, Any]:
+    """Each operation in a process of its own, all beside each other: what Triton compiles is then in its cache."""
+    names = [name for name in _names() if WAYS[1].name not in name]  # TF32 is for convolutions
+    command = [sys.executable, "-m", "smoothvid.bench.card.equal", str(settings.torch_device), str(shapes)]
+    running = [subprocess.Popen([*command, name]) for name in names]
+    return {"processes": len(running), "failed": sum(process.wait() != 0 for process in running)}
 
 
 def operation(name: str, device: torch.device, shapes: int, **sizes: Any) -> dict[str, Any]:
@@ -119,10 +134,11 @@ def _errors(
     return [max(map(error, mine, right)) for mine, right in zip(ours, theirs, strict=True)]
 
 
-def _activation(rng: np.random.Generator, device: torch.device, dtype: torch.dtype, last: bool) -> list[float]:
-    up, down = (int(rng.integers(1, 5)) for _ in range(2))
-    up, down = (2, 2) if rng.random() < 0.5 else (up, down)
-    size = int(rng.integers(6, 90))
+def _activation(number: int, device: torch.device, dtype: torch.dtype, last: bool) -> list[float]:
+    rng = np.random.default_rng(number)
+    # At first as generators have them; others take their time to compile.
+    up, down = [(2, 2), (4, 2)][number] if number < 2 else (int(rng.integers(1, 5)), int(rng.integers(1, 5)))
+    size = int(rng.integers(40, 90))
     out_size = int(rng.integers(max(1, size * up // down - 12), size * up // down + 2))
     taps = [lowpass_taps(TAPS * factor, 0.4, 0.2, float(factor)) for factor in (up, down)]
     clamp = float(rng.choice([0.5, math.inf]))
@@ -141,14 +157,16 @@ def _activation(rng: np.random.Generator, device: torch.device, dtype: torch.dty
     return _errors(call, plain, [x, bias, scale], out)
 
 
-def _convolution(rng: np.random.Generator, device: torch.device, dtype: torch.dtype, last: bool) -> list[float]:
+def _convolution(number: int, device: torch.device, dtype: torch.dtype, last: bool) -> list[float]:
+    rng = np.random.default_rng(number)
     n, c, channels, size = (int(rng.integers(*span)) for span in ((1, 4), (1, 80), (1, 80), (4, 60)))
     x, out = _planes(rng, device, dtype, last, n, c, size), _planes(rng, device, dtype, last, n, channels, size)
     weight = (_normal(rng, device, channels, c, 3, 3) / math.sqrt(9 * c)).to(dtype)
     return _errors(partial(kernels.conv, padding=1), partial(F.conv2d, padding=1), [x, weight], out)
 
 
-def _blur(rng: np.random.Generator, device: torch.device, dtype: torch.dtype, last: bool) -> list[float]:
+def _blur(number: int, device: torch.device, dtype: torch.dtype, last: bool) -> list[float]:
+    rng = np.random.default_rng(number)
     n, c, size, down = (int(rng.integers(*span)) for span in ((1, 4), (1, 40), (4, 90), (1, 3)))
     x = _planes(rng, device, dtype, last, n, c, size)
     out = _planes(rng, device, dtype, last, n, c, (size + 4 - 4) // down + 1)
@@ -312,3 +330,7 @@ def _again(settings: CardSettings, preset: str, precision: str) -> dict[str, Any
 
 def _weights(training: Training) -> dict[str, Tensor]:
     return {name: value.detach().double().cpu() for name, value in training.generator.state_dict().items()}
+
+
+if __name__ == "__main__":
+    operation(sys.argv[3], torch.device(sys.argv[1]), int(sys.argv[2]))
