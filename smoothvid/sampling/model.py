@@ -39,7 +39,7 @@ class CardOptions:
     graphs: bool = True
     """Record the network as CUDA graphs, see sampling.graphs; on a card alone. The same frames to the bit."""
     channels_last: bool | None = None
-    """Let a pixel's channels lie side by side, as convolutions in bfloat16 want it; None: in these alone."""
+    """Let a pixel's channels lie side by side, as convolutions and filters on a card want it."""
     styles_ahead: bool | None = None
     """Let activations multiply by the next layer's style, which spares two passes a layer."""
     overlap: bool = True
@@ -336,7 +336,7 @@ def _from_picture(first: int, num_frames: int, at_once: int) -> tuple[slice, sli
 def _preparation(options: CardOptions, bf16: bool, on_card: bool) -> Preparation:
     return Preparation(
         dtype=torch.bfloat16 if bf16 else None,
-        channels_last=on_card and bf16 if options.channels_last is None else options.channels_last,
+        channels_last=on_card if options.channels_last is None else options.channels_last,
         styles_ahead=on_card if options.styles_ahead is None else options.styles_ahead,
     )
 

@@ -56,7 +56,7 @@ class Training:
             None for its whole share. Smaller parts give the same result, in less memory and more time.
         tensorboard: write TensorBoard events, too.
         channels_last: keep the weights of convolutions, and with them what passes through, with a pixel's channels side
-            by side, as cuDNN's fast kernels want them. None: in bfloat16 on a CUDA card.
+            by side, as cuDNN's fast kernels and the filters want them. None: on a CUDA card.
         fused: let Adam take its steps in a few launches. None: on a CUDA card.
         tf32: let a card convolve float32 in TF32, as PyTorch does by itself; the penalty on gradients, too.
     """
@@ -98,7 +98,7 @@ class Training:
             self.device
         )
         self.tf32, on_card = tf32, self.device.type == "cuda"
-        if on_card and self.settings.precision == "bf16" if channels_last is None else channels_last:
+        if on_card if channels_last is None else channels_last:
             lay_channels_last(self.generator, self.discriminator)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         parts: list[Any] = [module for module in self.generator.modules() if hasattr(module, "checkpointing")]

@@ -26,7 +26,7 @@ from smoothvid.models import family_names
 from smoothvid.nn import kernels
 from smoothvid.nn.filters import lowpass_taps
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
-from smoothvid.nn.kernels.tuning import tuned
+from smoothvid.nn.kernels.tuning import StripSizes, tuned
 from smoothvid.nn.precision import tf32
 from smoothvid.run_config import RunConfig, resolve
 from smoothvid.sampling.model import Precision
@@ -35,6 +35,7 @@ from smoothvid.training.run import RunRequest, train
 from smoothvid.training.step import find_gradients
 
 OPERATIONS = "Operations against float64"
+BEST = "Sizes of kernels, the best"
 TITLES = {"float32": "float32", "tf32": "float32 with TF32", "bf16": "bf16"}
 TINY = {"stylesv": "tiny", "styleganv": "styleganv-tiny", "mocogan": "mocogan-tiny", "mocogan-sg2": "mocogan-sg2-tiny"}
 QUIET = {"mocogan": ("model.noise=0",), "mocogan-sg2": ("model.discriminator.noise=0",)}
@@ -46,14 +47,12 @@ class Arithmetic:
     """A way to compute.
 
     bound: on the relative error of results of one operation; gradients may have 10 times that.
-    products: whether kernels multiply narrow numbers as such; see nn.kernels.tuning.
     """
 
     name: str
     dtype: torch.dtype
     tf32: bool
     bound: float
-    products: bool = False
 
 
 WAYS = (
@@ -61,7 +60,6 @@ WAYS = (
     Arithmetic("float32 with TF32", torch.float32, True, 2e-3),
     Arithmetic("bf16", torch.bfloat16, False, 2e-2),
 )
-NARROW = Arithmetic("bf16 products", torch.bfloat16, False, 2e-2, products=True)
 
 
 def error(ours: Tensor, theirs: Tensor) -> float:
@@ -80,8 +78,7 @@ def operations(settings: CardSettings, until: float) -> Iterator[Job]:
 
 
 def _names() -> list[str]:
-    cases = [*product(("activation",), (NARROW, *WAYS), (True, False)), *product(KINDS, WAYS, (True, False))]
-    return [f"{kind}, {way.name}, {_layout(last)}" for kind, way, last in dict.fromkeys(cases)]
+    return [f"{kind}, {way.name}, {_layout(last)}" for kind, way, last in product(KINDS, WAYS, (True, False))]
 
 
 def _compile(settings: CardSettings, shapes: int) -> dict[str, Any]:
@@ -98,8 +95,8 @@ def operation(name: str, device: torch.device, shapes: int, **sizes: Any) -> dic
     `sizes` are those of kernels; see nn.kernels.tuning.
     """
     kind, arithmetic, layout = name.split(", ")
-    way = next(way for way in (*WAYS, NARROW) if way.name == arithmetic)
-    with tf32(way.tf32), tuned(narrow_products=way.products, **sizes):
+    way = next(way for way in WAYS if way.name == arithmetic)
+    with tf32(way.tf32), tuned(**sizes):
         found = [KINDS[kind](number, device, way.dtype, layout == _layout(True)) for number in range(shapes)]
     forward, backward, twice = (max(errors) for errors in zip(*found, strict=True))
     ok = forward <= way.bound and max(backward, twice) <= 10 * way.bound
@@ -191,41 +188,25 @@ KINDS = {"activation": _activation, "convolution": _convolution, "blur": _blur}
 
 @contextmanager
 def usable(out: Path, precision: str, last: bool) -> Iterator[str]:
-    """Within it activations are filtered by the fastest way that the stage `operations` found right; yields its name.
+    """Within it activations are filtered as the stages before found best; yields a word for it.
 
-    What it has not tried counts as right, but for products in bfloat16.
+    By matrices if `operations` found the kernels wrong, else by kernels of the sizes that won in `sweep`.
     """
-    layout = _layout(last)
-    found = {
-        row["name"]: bool(row["figures"].get("ok")) for row in read_rows(rows_file(out, "operations")) if _ended(row)
-    }
-    if precision == "bf16" and found.get(f"activation, {NARROW.name}, {layout}", False):
-        with tuned(narrow_products=True):
-            yield "kernels, products in bf16"
-    elif found.get(f"activation, {TITLES[precision]}, {layout}", True):
-        yield "kernels"
-    else:
-        with kernels.chosen("matrices"):
-            yield "matrices"
+    name = f"activation, {TITLES[precision]}, {_layout(last)}"
+    rows = [row for row in read_rows(rows_file(out, "operations")) if row["name"] == name and row["state"] != "begun"]
+    right = all(row["figures"].get("ok", False) for row in rows)
+    with kernels.chosen("auto" if right else "matrices"), tuned(**winners(out)):
+        yield "kernels" if right else "matrices"
 
 
-def _ended(row: dict[str, Any]) -> bool:
-    return bool(row["state"] != "begun")
-
-
-KINDS = {"activation": _activation, "convolution": _convolution, "blur": _blur}
-
-
-def usable_path(out: Path, precision: str, last: bool) -> kernels.Path:
-    """How later stages are to filter: by matrices where the stage `operations` found the fast path to be wrong."""
-    name = {"float32": "float32", "tf32": "float32 with TF32", "bf16": "bf16"}[precision]
-    key = f"{OPERATIONS} | activation, {name}, {_layout(last)}"
-    wrong = [
-        row
-        for row in read_rows(rows_file(out, "operations"))
-        if row["key"] == key and row["state"] != "begun" and not row["figures"].get("ok", False)
-    ]
-    return "matrices" if wrong else "auto"
+def winners(out: Path) -> dict[str, StripSizes]:
+    """The sizes of kernels that the stage `sweep` found fastest, by the field of nn.kernels.tuning.Sizes."""
+    found = {}
+    for row in read_rows(rows_file(out, "sweep")):
+        if row["table"] == BEST and row["state"] == "done" and "sizes" in row["figures"]:
+            numbers = dict(text.split() for text in row["figures"]["sizes"].split(", "))
+            found[row["name"]] = StripSizes(**{name: int(value) for name, value in numbers.items()})
+    return found
 
 
 def networks(settings: CardSettings, until: float) -> Iterator[Job]:
@@ -250,7 +231,7 @@ def _frames(settings: CardSettings, preset: str, way: Arithmetic) -> dict[str, A
     device, config = settings.torch_device, resolve(preset)
     right = video_model(config, torch.device("cpu")).frames(0, times)
     precision = _precision(way, device)
-    with usable(settings.out, precision, precision == "bf16"):
+    with usable(settings.out, precision, settings.on_card):
         made = video_model(config, device, precision).frames(0, times).cpu()
     differences = (made.clamp(-1, 1) - right.clamp(-1, 1)).abs() * 127.5
     mean, most = float(differences.mean()), float(differences.max())
@@ -270,7 +251,7 @@ def _step(settings: CardSettings, family: str, way: Arithmetic) -> dict[str, Any
     config = resolve(TINY[family], sets=QUIET.get(family, ()))
     right = _gradients(config, torch.device("cpu"), bf16=False)
     precision = _precision(way, settings.torch_device)
-    with tf32(way.tf32), usable(settings.out, precision, precision == "bf16"):
+    with tf32(way.tf32), usable(settings.out, precision, settings.on_card):
         ours = _gradients(config, settings.torch_device, way.dtype == torch.bfloat16 and settings.on_card)
     errors = {name: error(gradient, right[name]) for name, gradient in ours.items()}
     allowed = {"float32": 1e-3, "float32 with TF32": 0.1, "bf16": 0.5}[way.name]

@@ -20,7 +20,7 @@ import torch
 from smoothvid.bench.card import equal
 from smoothvid.bench.card.jobs import Job, read_rows, rows_file
 from smoothvid.bench.card.settings import CardSettings
-from smoothvid.nn.kernels.tuning import StripSizes, TileSizes
+from smoothvid.nn.kernels.tuning import StripSizes
 
 CHECKER = "compute-sanitizer"
 _EXCERPT = 300  # characters of a report in the table; the whole of it is in the log
@@ -39,7 +39,6 @@ VARIANTS: dict[str, tuple[int, dict[str, Any]]] = {
     "alone": (1, {}),
     "after convolutions": (3, {}),
     "two warps": (3, {"narrow_forward": StripSizes(warps=2), "narrow_backward": StripSizes(warps=2)}),
-    "small windows": (3, {"tiles": TileSizes(side=32)}),
     "under the checker": (2, {}),
 }
 """How many shapes are computed, each followed by PyTorch's own convolutions, and sizes of kernels. With fewer than

@@ -83,7 +83,7 @@ def _train(
     )
     training, _ = prepare_run(request)
     began, seen = time.time(), training.seen_frames
-    with usable(settings.out, ours.precision, ours.precision == "bf16"):
+    with usable(settings.out, ours.precision, settings.on_card):
         _until(until, training.run)
     taken = time.time() - began
     frames = training.seen_frames - seen

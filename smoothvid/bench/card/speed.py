@@ -29,7 +29,6 @@ from smoothvid.bench.timing import clock_of, seconds_of
 from smoothvid.bench.training import made_up_batch, made_up_training
 from smoothvid.nn import kernels
 from smoothvid.nn.alias_free import Band, FilteredLReLU
-from smoothvid.nn.kernels.tuning import tuned
 from smoothvid.nn.precision import tf32
 from smoothvid.run_config import PhaseName, RunConfig, preset_names, resolve
 from smoothvid.sampling.model import CardOptions
@@ -94,17 +93,14 @@ def filters(settings: CardSettings, until: float) -> Iterator[Job]:
     for inner, outer in chosen[:1] if settings.dry_run else chosen:
         rate = 2 * max(inner.sampling_rate, outer.sampling_rate)
         factors = f"up {rate // inner.sampling_rate} down {rate // outer.sampling_rate}"
-        for dtype, narrow in ((torch.bfloat16, True), (torch.bfloat16, False), (torch.float32, False)):
+        for dtype in (torch.bfloat16, torch.float32):
             for last in (True, False):
-                kind = f"{dtype}{' products' if narrow else ''}, channels {'last' if last else 'first'}"
-                name = f"{outer.size}², {outer.channels} channels, {factors}, {kind}".replace("torch.", "")
-                work = partial(_filter, settings, inner, outer, dtype, narrow, last)
-                yield Job("Filtered activation", name, work)
+                kind = f"{dtype}, channels {'last' if last else 'first'}".replace("torch.", "")
+                name = f"{outer.size}², {outer.channels} channels, {factors}, {kind}"
+                yield Job("Filtered activation", name, partial(_filter, settings, inner, outer, dtype, last))
 
 
-def _filter(
-    settings: CardSettings, inner: Band, outer: Band, dtype: torch.dtype, narrow: bool, last: bool
-) -> dict[str, Any]:
+def _filter(settings: CardSettings, inner: Band, outer: Band, dtype: torch.dtype, last: bool) -> dict[str, Any]:
     """Eight frames at once: times, and the share of the rate of a copy that the bytes in and out come to."""
     device, count = settings.torch_device, 1 if settings.dry_run else 8
     activate, x, grad, bias = filter_case(inner, outer, dtype, last, device, count)
@@ -119,8 +115,7 @@ def _filter(
         inputs = x.detach().requires_grad_(), bias.detach().requires_grad_()
         return torch.autograd.grad(activate(*inputs), inputs, grad)
 
-    with tuned(narrow_products=narrow):
-        there, there_and_back = seconds(forward, device), seconds(both_ways, device)
+    there, there_and_back = seconds(forward, device), seconds(both_ways, device)
     with kernels.chosen("plain"):
         plain = seconds(forward, device, turns=1)
     with kernels.chosen("matrices"):
@@ -213,13 +208,13 @@ def generator_call(config: RunConfig, device: torch.device, count: int, way: Way
 
 def _profile_generator(settings: CardSettings, preset: str) -> dict[str, Any]:
     device = settings.torch_device
-    calls = {last: generator_call(resolve(preset), device, 8, Way("bf16", last, False)) for last in (True, False)}
-    return {
-        f"channels {'last' if last else 'first'}": profile(
-            settings.out, f"{preset}-{'last' if last else 'first'}", call
-        )
-        for last, call in calls.items()
-    }
+    found = {}
+    for last in (True, False):
+        layout = "last" if last else "first"
+        call = generator_call(resolve(preset), device, 8, Way("bf16", last, False))
+        with usable(settings.out, "bf16", last):
+            found[f"channels {layout}"] = profile(settings.out, f"{preset}-{layout}", call)
+    return found
 
 
 def profile(out: Path, name: str, call: Callable[[], object]) -> str:
@@ -282,7 +277,7 @@ def _training(settings: CardSettings, preset: str, batch: int, precision: str) -
     device, config = settings.torch_device, resolve(preset)
     train = replace(config.train, batch=batch, precision="bf16" if precision == "bf16" else "float32")
     size = batch if config.model.resolution < 256 else batch // 2
-    with usable(settings.out, precision, precision == "bf16") as filters:
+    with usable(settings.out, precision, settings.on_card) as filters:
         run = made_up_training(replace(config, train=train), device, size, tf32=precision == "tf32")
         parts = made_up_batch(run)
         run.step(parts)  # with everything that only some steps have

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smoothvid.bench.card.equal import error
+from smoothvid.bench.card.equal import BEST, error
 from smoothvid.bench.card.jobs import Job, read_rows, rows_file
 from smoothvid.bench.card.settings import CardSettings
 from smoothvid.bench.card.speed import copy_rate, filter_case, seconds
@@ -24,7 +24,7 @@ from smoothvid.bench.networks import filter_layers, layers_of
 from smoothvid.data.prepare_settings import available_cores
 from smoothvid.nn import kernels
 from smoothvid.nn.alias_free import Band
-from smoothvid.nn.kernels.tuning import StripSizes, TileSizes, tuned
+from smoothvid.nn.kernels.tuning import StripSizes, tuned
 from smoothvid.run_config import resolve
 
 SIZES = (148, 276)  # of the layers that are tried
@@ -52,20 +52,18 @@ STRIPS = dict(
         _named(channels=8, warps=4, stages=3),
     )
 )
-TILES = {
-    f"tiles of {tile}, side {side}, {rows} rows a warp": TileSizes(tile=tile, side=side, narrow_rows=rows)
-    for tile, side, rows in ((32, 64, 16), (32, 64, 32), (64, 128, 16), (64, 128, 32))
-}
 
 
 def sweep(settings: CardSettings, until: float) -> Iterator[Job]:
     """Each candidate at two layers, forwards and back, in bfloat16; the best of them last."""
     yield Job("Sizes of kernels", "compiling", partial(_compile_all, settings))
-    for (inner, outer), back in product(_layers(settings), _ways(settings)):
-        way = f"{outer.size}², {'back' if back else 'forwards'}"
-        for name in _names(settings):
-            yield Job(f"Sizes of kernels, {way}", name, partial(_candidate, settings, inner, outer, back, name))
-        yield Job("Sizes of kernels, the best", way, partial(_best, settings, f"Sizes of kernels, {way}"))
+    for back in _ways(settings):
+        tables = []
+        for inner, outer in _layers(settings):
+            tables.append(f"Sizes of kernels, {outer.size}² {'and back' if back else 'forwards'}")
+            for name in STRIPS if not settings.dry_run else list(STRIPS)[:2]:
+                yield Job(tables[-1], name, partial(_candidate, settings, inner, outer, back, name))
+        yield Job(BEST, "narrow_backward" if back else "narrow_forward", partial(_best, settings, tables))
 
 
 def _layers(settings: CardSettings) -> list[tuple[Band, Band]]:
@@ -78,11 +76,6 @@ def _layers(settings: CardSettings) -> list[tuple[Band, Band]]:
 
 def _ways(settings: CardSettings) -> tuple[bool, ...]:
     return (False,) if settings.dry_run else (False, True)
-
-
-def _names(settings: CardSettings) -> list[str]:
-    """Candidates; two of each kind for a rehearsal."""
-    return [*list(STRIPS)[:2], *list(TILES)[:2]] if settings.dry_run else [*STRIPS, *TILES]
 
 
 def _candidate(settings: CardSettings, inner: Band, outer: Band, back: bool, name: str) -> dict[str, Any]:
@@ -103,9 +96,7 @@ def _case(
     """A call for the candidate, the right result, and how many bytes must be moved."""
     device = settings.torch_device
     torch.manual_seed(0)
-    activate, x, grad, bias = filter_case(
-        inner, outer, torch.bfloat16, name in STRIPS, device, 1 if settings.dry_run else count
-    )
+    activate, x, grad, bias = filter_case(inner, outer, torch.bfloat16, True, device, 1 if settings.dry_run else count)
 
     def call(x: Tensor = x, grad: Tensor = grad) -> Tensor:
         if not back:
@@ -121,23 +112,20 @@ def _case(
 
 
 def _sizes(name: str, back: bool) -> AbstractContextManager[None]:
-    if name in TILES:
-        return tuned(narrow_products=True, tiles=TILES[name])
-    if back:
-        return tuned(narrow_products=True, narrow_backward=STRIPS[name])
-    return tuned(narrow_products=True, narrow_forward=STRIPS[name])
+    return tuned(**{"narrow_backward" if back else "narrow_forward": STRIPS[name]})
 
 
-def _best(settings: CardSettings, table: str) -> dict[str, Any]:
-    rows = [row for row in read_rows(rows_file(settings.out, "sweep")) if row["table"] == table]
-    times = {row["name"]: row["figures"]["ms"] for row in rows if row["figures"].get("ok")}
-    found: dict[str, Any] = {}
-    for kind, names in (("strips", STRIPS), ("tiles", TILES)):
-        ours = {name: ms for name, ms in times.items() if name in names}
-        if ours:
-            best = min(ours, key=lambda name: ours[name])
-            found |= {kind: best, f"{kind}, ms": ours[best]}
-    return found
+def _best(settings: CardSettings, tables: list[str]) -> dict[str, Any]:
+    """The candidate that takes the least time over all layers."""
+    times: dict[str, list[float]] = {}
+    for row in read_rows(rows_file(settings.out, "sweep")):
+        if row["table"] in tables and row["figures"].get("ok"):
+            times.setdefault(row["name"], []).append(row["figures"]["ms"])
+    sums = {name: sum(each) for name, each in times.items() if len(each) == len(tables)}
+    if not sums:
+        return {"ok": False}
+    best = min(sums, key=lambda name: sums[name])
+    return {"sizes": best, "ms": sums[best]}
 
 
 def _compile_all(settings: CardSettings) -> dict[str, Any]:
@@ -149,7 +137,7 @@ def _compile_all(settings: CardSettings) -> dict[str, Any]:
 
 
 def _compile_share(settings: CardSettings, number: int, of: int) -> None:
-    jobs = list(product(_layers(settings), _ways(settings), _names(settings)))
+    jobs = list(product(_layers(settings), _ways(settings), STRIPS))
     for (inner, outer), back, name in jobs[number::of]:
         with _sizes(name, back):
             try:

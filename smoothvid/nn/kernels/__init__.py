@@ -2,9 +2,8 @@
 
     rows        CPU: compiled by Numba when first used, a row at a time through the processor's nearest memory;
                 with it go `winograd`, convolutions with fewer products, and `blurring`, the discriminator's filter
-    tiles       CUDA: a Triton kernel, a tile at a time on the chip; with it go `blocks`, the
-                discriminator's filter, and `pointwise`, its bias and activation
-    strips      CUDA, pictures stored channels last: likewise, a strip at a time from top to bottom
+    strips      CUDA: a Triton kernel, a strip at a time from top to bottom; with it go `blocks`, the discriminator's
+                filter, and `pointwise`, its bias and activation
     matrices    anywhere, differentiable any number of times: dense products with small matrices
     plain       the reference, written as in the papers: insert zeros, filter, activate, filter, drop samples
 
@@ -56,11 +55,11 @@ def filtered_lrelu(
         bias: [C].
         scale, out_scale: [N, C]; None for one.
 
-    Returns [N, C, plan.out_size, plan.out_size], channels last on CUDA where x is.
+    Returns [N, C, plan.out_size, plan.out_size], channels last on CUDA.
     Source: StyleGAN3 (Karras et al., NeurIPS 2021), section 3.2.
     """
     if _for_triton(x):  # reads and writes bfloat16, and adds up in float32
-        return _filtered_lrelu(x, bias, plan, scale, out_scale, _reader(x, plan))
+        return _filtered_lrelu(x, bias, plan, scale, out_scale, _strips(plan, x.shape[1]))
     return _filtered_lrelu_in_float32(x, bias, plan, scale, out_scale)
 
 
@@ -312,11 +311,10 @@ def _rows() -> ModuleType:
     return rows
 
 
-def _reader(x: Tensor, plan: FilterPlan) -> ModuleType:
-    """The kernel that reads x as it lies in memory; contiguous planes go to `tiles`, and so does any other layout."""
-    from smoothvid.nn.kernels import strips, tiles
+def _strips(plan: FilterPlan, channels: int) -> ModuleType | None:
+    from smoothvid.nn.kernels import strips
 
-    return strips if strips.suits(x, plan) else tiles
+    return strips if strips.suits(plan, channels) else None
 
 
 def _for_triton(x: Tensor) -> bool:

@@ -1,28 +1,33 @@
-"""The filtered activation on CUDA for pictures stored channels last, in Triton: a strip at a time, downwards.
+"""The filtered activation on CUDA, in Triton: a strip at a time, downwards. No upsampled sample leaves the chip.
 
-Convolutions in bfloat16 want each pixel's channels side by side; these kernels read and write them so. One program
-takes a few channels of a few columns of one picture and walks down the rows in chunks. As in tiles.py all is products
-with small banded matrices, and no upsampled sample leaves the chip. For a chunk of mid rows, with x [(w, c), rows],
+NVIDIA's convolutions want each pixel's channels side by side; these kernels read and write them so. One program takes a
+few channels of a few columns of one picture and walks down the rows in chunks. All is products with small banded
+matrices, those of plan.py cut to size: U from inputs to upsampled samples ("mid"), D from these to outputs. For a chunk
+of mid rows, with x [(w, c), rows],
 
     up along rows       x · Uᵀ            [(w, c), mid rows]
     up across           · Uᵀ              [(mid row, c), mid columns]
     act, down across    a · Dᵀ            [(mid row, c), columns]
     down along rows     · Dᵀ              [(w, c), result rows]
 
-Across, a strip needs a few columns more than it makes, as tiles do. Along rows only the inputs overlap, which costs
-little: a chunk completes some results and hands on its part of later ones ("carried"). Inputs step by whole numbers, so
-the matrices are the same for all chunks and strips, and are loaded once per program; walks.py makes them.
+Across, a strip needs a few columns more than it makes. Along rows only the inputs overlap, which costs little: a chunk
+completes some results and hands on its part of later ones ("carried"). Strips and chunks step by whole inputs and whole
+outputs, so that the phase of the filters, and with it each matrix, is the same for all; walks.py makes them once.
+Windows are filled up to the powers of two that `tl.dot` takes. The filling is zero where it is loaded, and where it is
+computed no tap reaches it.
 
 Backward makes u anew, takes the gradient from above to the mid samples in the same way, and walks down the inputs:
 
     w = a'(u) · (Dᵀ · grad · D)        grad_x = Vᵀ · w · V,        V being U cut to the strip
 
 A walk may be cut in parts, for programs of their own. Each starts a chunk or two early, for what these hand on, so that
-results are the same to the last bit. Types are as in tiles.py.
+results are the same to the last bit. Products take operands in the type of x and add in float32; sums over planes are
+float32. A float16 or bfloat16 x is thus rounded between products, as it would be by PyTorch's own operations.
 """
 # Kernels take pointers and numbers of the device, for which there are no types:
 # mypy: allow-untyped-defs, allow-incomplete-defs
 
+from contextlib import AbstractContextManager, nullcontext
 from math import gcd, inf
 
 import torch
@@ -31,11 +36,11 @@ import triton.language as tl
 from torch import Tensor
 
 from smoothvid.nn.kernels.plan import FilterPlan
-from smoothvid.nn.kernels.tiles import SLOPE, contiguous, on
 from smoothvid.nn.kernels.tuning import StripSizes, sizes
 from smoothvid.nn.kernels.walks import MEAN_SLOPE, REACH, Walk, backward_walk, forward_walk
 from smoothvid.nn.lrelu import LRELU_SLOPE
 
+SLOPE = tl.constexpr(LRELU_SLOPE)
 # Kernels are compiled for each set of sizes of windows, not for each value of these.
 VARYING = """channels in_size out_size part chunks strips tile result_rows
     in_rows_start in_rows_step in_rows_length in_start in_step in_length""".split()
@@ -46,26 +51,32 @@ BEND = tl.constexpr((1 - LRELU_SLOPE) / (1 + LRELU_SLOPE))
 BEHIND = tl.constexpr(REACH)  # rows of results that wait for the next chunk
 
 
-def suits(x: Tensor, plan: FilterPlan) -> bool:
-    """Whether x lies channels last and not otherwise, in pictures small enough for offsets of 32 bits."""
-    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return last and x.shape[1] * max(plan.in_size, plan.out_size) ** 2 < 2**31
+def suits(plan: FilterPlan, channels: int) -> bool:
+    """Whether pictures are small enough for offsets of 32 bits."""
+    return channels * max(plan.in_size, plan.out_size) ** 2 < 2**31
 
 
 def forward(x: Tensor, bias: Tensor, scale: Tensor | None, out_scale: Tensor | None, plan: FilterPlan) -> Tensor:
-    """As tiles.forward, with x and the result channels last."""
+    """down(clamp(lrelu(up(x · scale + bias)))) · out_scale.
+
+    Args:
+        x: [N, C, plan.in_size, plan.in_size], float32, bfloat16 or float16; best channels last, else it is copied.
+        bias: [C].
+        scale, out_scale: [N, C]; None for one.
+
+    Returns [N, C, plan.out_size, plan.out_size] in the type of x, channels last.
+    """
     n, c = x.shape[:2]
     x = x.contiguous(memory_format=torch.channels_last)
     y = torch.empty(
         n, c, plan.out_size, plan.out_size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last
     )
-    tensors = (x, bias.contiguous(), contiguous(scale), contiguous(out_scale), y)
-    operands = sizes().operands(x.dtype)
-    chosen = sizes().forward(operands)
-    walk = forward_walk(plan, operands, x.device, chosen)
+    tensors = (x, bias.contiguous(), _contiguous(scale), _contiguous(out_scale), y)
+    chosen = sizes().forward(x.dtype)
+    walk = forward_walk(plan, x.dtype, x.device, chosen)
     grid, part = _grid(n, c, walk, chosen)
     numbers = (c, plan.in_size, plan.out_size, part)
-    with on(x.device):
+    with _on(x.device):
         _forward[grid](*tensors, *numbers, *walk.tensors, **_constants(c, plan), **walk.arguments)
     return y
 
@@ -73,22 +84,34 @@ def forward(x: Tensor, bias: Tensor, scale: Tensor | None, out_scale: Tensor | N
 def backward(
     grad: Tensor, x: Tensor, bias: Tensor, scale: Tensor | None, plan: FilterPlan
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As tiles.backward, with the gradients of x and of the result channels last."""
+    """The gradients of `forward` without out_scale, for `grad` [N, C, plan.out_size, plan.out_size] of its result.
+
+    Returns the gradient of x, like x and channels last; and two sums over each plane, float32 [N, C]: of the gradient
+    of x · scale + bias, which is what a bias wants, and of x times that gradient, which is what `scale` wants.
+    """
     n, c = x.shape[:2]
     x, grad = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, grad))
     grad_x = torch.empty_like(x)
-    operands = sizes().operands(x.dtype)
-    chosen = sizes().backward(operands)
-    walk = backward_walk(plan, operands, x.device, chosen)
+    chosen = sizes().backward(x.dtype)
+    walk = backward_walk(plan, x.dtype, x.device, chosen)
     grid, part = _grid(n, c, walk, chosen)
     numbers = (c, plan.in_size, plan.out_size, part)
     # One pair from each program: no order of adding is left open.
     sums = x.new_empty(2, grid[1], n, walk.strips, c, dtype=torch.float32)
-    tensors = (grad, x, bias.contiguous(), contiguous(scale), grad_x, *sums)
-    with on(x.device):
+    tensors = (grad, x, bias.contiguous(), _contiguous(scale), grad_x, *sums)
+    with _on(x.device):
         _backward[grid](*tensors, *numbers, *walk.tensors, **_constants(c, plan), **walk.arguments)
     grad_bias, grad_scale = sums.sum((1, 3))
     return grad_x, grad_bias, grad_scale
+
+
+def _contiguous(scale: Tensor | None) -> Tensor | None:
+    return None if scale is None else scale.contiguous()
+
+
+def _on(device: torch.device) -> AbstractContextManager[None]:
+    """Triton launches on the current device."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _grid(n: int, channels: int, walk: Walk, sizes: StripSizes) -> tuple[tuple[int, int], int]:
@@ -101,9 +124,7 @@ def _grid(n: int, channels: int, walk: Walk, sizes: StripSizes) -> tuple[tuple[i
 
 def _constants(channels: int, plan: FilterPlan) -> dict[str, object]:
     return {
-        "EIGHTS": gcd(
-            channels, 8
-        ),  # eight channels of a narrow type are loaded and stored at once, if 8 divides them all
+        "EIGHTS": gcd(channels, 8),  # where it is 8, eight of a narrow type are loaded and stored at once
         "CLAMP": None if plan.clamp == inf else plan.clamp,
         "PRODUCTS": sizes().float32_products,
         "enable_fp_fusion": True,
@@ -142,7 +163,7 @@ def _forward(
     for chunk in tl.range(tl.maximum(first - EARLY, 0), tl.minimum(first + part, chunks), num_stages=STAGES):
         row = in_rows_start + chunk * in_rows_step
         patch = _rows(x, in_at, in_inside, row, in_rows_length, in_size, channels, IN_ROWS)
-        patch = tl.dot(patch.to(up_rows.dtype), up_rows, input_precision=PRODUCTS)
+        patch = tl.dot(patch, up_rows, input_precision=PRODUCTS)
         one = tl.load(ones + chunk * ROWS + tl.arange(0, ROWS))
         patch = _shifted(patch, factor, shift, inside, one, IN, CHANNELS, ROWS)
         u = tl.dot(_turned(patch.to(up_columns.dtype), IN, CHANNELS, ROWS), up_columns, input_precision=PRODUCTS)
@@ -205,14 +226,14 @@ def _backward(
         row = in_rows_start + chunk * in_rows_step
         patch = _rows(x, in_at, in_inside, row, in_rows_length, in_size, channels, IN_ROWS)
         values = patch
-        patch = tl.dot(patch.to(up_rows.dtype), up_rows, input_precision=PRODUCTS)
+        patch = tl.dot(patch, up_rows, input_precision=PRODUCTS)
         one = tl.load(ones + chunk * ROWS + tl.arange(0, ROWS))
         patch = _shifted(patch, factor, shift, inside, one, IN, CHANNELS, ROWS)
         u = tl.dot(_turned(patch.to(up_columns.dtype), IN, CHANNELS, ROWS), up_columns, input_precision=PRODUCTS)
 
         row = out_rows_start + chunk * out_rows_step
         patch = _rows(grad, out_at, out_inside, row, out_rows_length, out_size, channels, OUT_ROWS)
-        patch = tl.dot(patch.to(back_rows.dtype), back_rows, input_precision=PRODUCTS)
+        patch = tl.dot(patch, back_rows, input_precision=PRODUCTS)
         w = tl.dot(_turned(patch.to(back_columns.dtype), OUT, CHANNELS, ROWS), back_columns, input_precision=PRODUCTS)
         w = tl.where(u > 0, w, w * SLOPE)
         if CLAMP is not None:  # the gradient passes where -CLAMP / SLOPE < u < CLAMP
@@ -226,7 +247,7 @@ def _backward(
             carried = tl.dot(half, carried_on, far, input_precision=PRODUCTS)
             far = tl.dot(half, carried_far, input_precision=PRODUCTS)
 
-        values = tl.dot(values.to(same_rows.dtype), same_rows, input_precision=PRODUCTS)
+        values = tl.dot(values, same_rows, input_precision=PRODUCTS)
         rows, kept = _completed(chunk, first, result_rows, in_size, RESULT_ROWS)
         bias_sum += tl.where(kept[None, :], _folded(result, FOLDED), 0.0)
         scale_sum += tl.where(kept[None, :], _folded(result * values, FOLDED), 0.0)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
-from smoothvid.nn.kernels.tiling import Window, ceil_div, down_matrix, inputs_of, outputs_of, up_matrix
 from smoothvid.nn.kernels.tuning import StripSizes
 from smoothvid.nn.lrelu import LRELU_SLOPE
 
@@ -18,6 +17,19 @@ REACH = TAPS - 1  # results of a chunk that mid samples before it have a part in
 MOST_CARRIED = 2  # later chunks whose results a chunk has a part in
 MEAN_SLOPE = (1 + LRELU_SLOPE) / 2  # the activation leaves this factor to the matrix after it
 MOVE_COST = 64  # of a number between registers and memory, in multiplications
+
+
+class Window(NamedTuple):
+    """A part's share of an axis: part k has `length` samples from start + k · step on."""
+
+    start: int
+    step: int
+    length: int
+
+    @property
+    def filled(self) -> int:
+        """What `tl.dot` takes for it: a power of two, at least 16."""
+        return max(16, 1 << (self.length - 1).bit_length())
 
 
 class Walk(NamedTuple):
@@ -164,3 +176,43 @@ def _walk(
     if arguments["EARLY"] == 1:
         tensors.append(None)
     return Walk(arguments["strips"], arguments["chunks"], tensors, arguments)
+
+
+def ceil_div(size: int, part: int) -> int:
+    return -(-size // part)
+
+
+def inputs_of(plan: FilterPlan, mid: Window) -> Window:
+    """The inputs i that reach mid samples m: 0 ≤ low + i·up − m < taps."""
+    first = ceil_div(mid.start - plan.low, plan.up)
+    last = (mid.start + mid.length - 1 + TAPS * plan.up - 1 - plan.low) // plan.up
+    return Window(first, mid.step // plan.up, last - first + 1)
+
+
+def outputs_of(plan: FilterPlan, mid: Window) -> Window:
+    """The outputs j that mid samples m reach: 0 ≤ m − j·down < taps."""
+    first = ceil_div(mid.start - TAPS * plan.down + 1, plan.down)
+    last = (mid.start + mid.length - 1) // plan.down
+    return Window(first, mid.step // plan.down, last - first + 1)
+
+
+def up_matrix(plan: FilterPlan, mid: Window, inputs: Window) -> np.ndarray:
+    """Upsampling from `inputs` to `mid` along an axis, [mid.filled, inputs.filled]."""
+    m, i = _samples(mid)[:, None], _samples(inputs)
+    return plan.up * _at(plan.low + i * plan.up - m, plan.up_taps)
+
+
+def down_matrix(plan: FilterPlan, mid: Window, outputs: Window) -> np.ndarray:
+    """Downsampling from `mid` to `outputs` along an axis, [outputs.filled, mid.filled]."""
+    m, j = _samples(mid), _samples(outputs)[:, None]
+    return _at(m - j * plan.down, plan.down_taps)
+
+
+def _samples(window: Window) -> np.ndarray:
+    return window.start + np.arange(window.filled)
+
+
+def _at(index: np.ndarray, taps: tuple[float, ...]) -> np.ndarray:
+    """The taps of these numbers, zero where there are none."""
+    inside = (index >= 0) & (index < len(taps))
+    return np.where(inside, np.array(taps)[np.where(inside, index, 0)], 0.0)

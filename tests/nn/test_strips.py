@@ -9,7 +9,6 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from smoothvid.nn import kernels
 from smoothvid.nn.filters import lowpass_taps
 from smoothvid.nn.kernels import chosen, filtered_lrelu
 from smoothvid.nn.kernels.plan import TAPS, FilterPlan
-from smoothvid.nn.kernels.tiling import backward_tiling, forward_tiling
 from smoothvid.nn.kernels.tuning import Sizes, StripSizes, sizes, tuned
 from smoothvid.nn.kernels.walks import REACH, backward_walk, forward_walk
 
@@ -37,7 +34,7 @@ on_device = pytest.mark.skipif(
 NUMBERS = "agrees or types or edges or parts"  # the tests that run kernels
 
 SMALL = [  # up, down, in_size, out_size, clamp
-    (2, 2, 38, 37, 0.4),  # several tiles both ways
+    (2, 2, 38, 37, 0.4),  # several strips and chunks
     (4, 2, 13, 24, 0.3),
     (1, 1, 27, 30, math.inf),
     (2, 1, 19, 29, 0.4),
@@ -55,11 +52,13 @@ def make_plan(up: int, down: int, in_size: int, out_size: int, clamp: float) -> 
     return FilterPlan(in_size, out_size, up, down, tuple(up_taps), tuple(down_taps * 1.2), clamp)
 
 
-@pytest.fixture(params=["tiles", "strips"])
-def kernel(request: pytest.FixtureRequest) -> Any:
-    """Each module of kernels. In the interpreter walks are not cut: it would make twice the chunks."""
+@pytest.fixture
+def strips() -> Any:
+    """The kernels. In the interpreter walks are not cut: it would make twice the chunks."""
+    from smoothvid.nn.kernels import strips
+
     with tuned(**whole_walks()) if DEVICE == "cpu" else nullcontext():
-        yield import_module(f"smoothvid.nn.kernels.{request.param}")
+        yield strips
 
 
 def whole_walks() -> dict[str, StripSizes]:
@@ -96,14 +95,14 @@ def assert_close(ours: Tensor, theirs: Tensor, tolerance: float) -> None:
 
 @on_device
 @pytest.mark.parametrize("case", SMALL if DEVICE == "cpu" else SMALL + LARGE)
-def test_agrees_with_plain(kernel: Any, case: tuple[int, int, int, int, float]) -> None:
+def test_agrees_with_plain(strips: Any, case: tuple[int, int, int, int, float]) -> None:
     plan = make_plan(*case)
     x, grad, bias, scale, out_scale = make_inputs(plan)
     y, grad_x, grad_bias, grad_scale = expected(plan, x, grad, bias, scale)
-    our_y = kernel.forward(x, bias, scale, out_scale, plan)
-    our_grad_x, our_grad_bias, our_grad_scale = kernel.backward(grad, x, bias, scale, plan)
-    layout = torch.channels_last if kernel.__name__.endswith("strips") else torch.contiguous_format
-    assert our_y.is_contiguous(memory_format=layout) and our_grad_x.is_contiguous(memory_format=layout)
+    our_y = strips.forward(x, bias, scale, out_scale, plan)
+    our_grad_x, our_grad_bias, our_grad_scale = strips.backward(grad, x, bias, scale, plan)
+    last = torch.channels_last
+    assert our_y.is_contiguous(memory_format=last) and our_grad_x.is_contiguous(memory_format=last)
     assert our_y.dtype == our_grad_x.dtype == torch.float32
     assert_close(our_y, y * out_scale[:, :, None, None], 1e-5)
     assert_close(our_grad_x, grad_x, 1e-4)
@@ -116,22 +115,13 @@ def test_agrees_with_plain(kernel: Any, case: tuple[int, int, int, int, float]) 
 
 
 @on_device
-@pytest.mark.parametrize(
-    "dtype, narrow_products, tolerance",
-    [
-        (torch.float32, False, 1e-5),
-        (torch.float16, True, 3e-3),
-        (torch.bfloat16, True, 2e-2),
-        (torch.bfloat16, False, 4e-3),  # of storing the result
-    ],
-)
-def test_types_and_no_scales(kernel: Any, dtype: torch.dtype, narrow_products: bool, tolerance: float) -> None:
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float16, 3e-3), (torch.bfloat16, 2e-2)])
+def test_types_and_no_scales(strips: Any, dtype: torch.dtype, tolerance: float) -> None:
     plan = make_plan(2, 2, 25, 24, math.inf)
     x, grad, bias, *_ = make_inputs(plan, dtype, channels=17)  # more than go into a strip at once
     y, grad_x, grad_bias, _ = expected(plan, x, grad, bias, None)
-    with tuned(narrow_products=narrow_products):
-        our_y = kernel.forward(x, bias, None, None, plan)
-        our_grad_x, our_grad_bias, _ = kernel.backward(grad, x, bias, None, plan)
+    our_y = strips.forward(x.contiguous(), bias, None, None, plan)  # any layout will do
+    our_grad_x, our_grad_bias, _ = strips.backward(grad, x, bias, None, plan)
     assert our_y.dtype == our_grad_x.dtype == dtype and our_grad_bias.dtype == torch.float32
     assert_close(our_y, y, tolerance)
     assert_close(our_grad_x, grad_x, 5 * tolerance)  # the slope is another where rounding turns a sign
@@ -139,19 +129,19 @@ def test_types_and_no_scales(kernel: Any, dtype: torch.dtype, narrow_products: b
 
 
 @on_device
-def test_edges_of_the_activation(kernel: Any) -> None:
+def test_edges_of_the_activation(strips: Any) -> None:
     """At zero the gradient's slope is 0.2, at the clamp 0; what is not a number stays so."""
     plan = make_plan(2, 2, 16, 15, math.inf)
     x, grad, bias, scale, _ = make_inputs(plan)
     nothing = torch.zeros_like(x)
-    ours = kernel.backward(grad, nothing, 0 * bias, scale, plan)[0]
+    ours = strips.backward(grad, nothing, 0 * bias, scale, plan)[0]
     assert_close(ours, expected(plan, nothing, grad, 0 * bias, scale)[1], 1e-4)
 
-    ours = kernel.backward(grad, nothing, 0 * bias, scale, make_plan(2, 2, 16, 15, 0.0))[0]
+    ours = strips.backward(grad, nothing, 0 * bias, scale, make_plan(2, 2, 16, 15, 0.0))[0]
     assert torch.equal(ours, nothing)
 
     x[0, 1, 8, 8] = math.nan
-    y = kernel.forward(x, bias, None, None, make_plan(2, 2, 16, 15, 0.5))
+    y = strips.forward(x, bias, None, None, make_plan(2, 2, 16, 15, 0.5))
     assert y[0, 1].isnan().any() and not y[0, 0].isnan().any()
 
 
@@ -179,7 +169,7 @@ def test_in_the_interpreter() -> None:
         capture_output=True,
         text=True,
     )
-    count = 2 * (len(SMALL) + 5) + 2
+    count = len(SMALL) + 6
     assert run.returncode == 0 and f"\n{count} passed" in run.stdout, run.stdout[-8000:] + run.stderr[-2000:]
 
 
@@ -187,7 +177,7 @@ def test_in_the_interpreter() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="Triton brings its compiler for Linux")
 def test_compiles_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the interpreter cannot tell: that the compiler takes the kernels, and that they fit on a chip."""
-    from smoothvid.nn.kernels import strips, tiles
+    from smoothvid.nn.kernels import strips
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     plan, steep = make_plan(2, 2, 150, 148, 256.0), make_plan(4, 2, 86, 148, math.inf)
@@ -196,8 +186,6 @@ def test_compiles_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     backward = backward_walk(steep, bfloat16, cpu, sizes().backward(bfloat16)).arguments | strips._constants(91, steep)
     no_scales = {"scale": None, "out_scale": None, "carried_far": None}
     for kernel, arguments in (
-        (tiles._forward, forward_tiling(plan, bfloat16, cpu, sizes()).arguments),
-        (tiles._backward, backward_tiling(plan, bfloat16, cpu, sizes()).arguments),
         (strips._forward, forward | {"carried_far": None}),
         (strips._forward, forward | no_scales),
         (strips._backward, backward),
@@ -217,34 +205,15 @@ def compiled(kernel: Any, arguments: dict[str, Any]) -> Any:
     signature |= dict.fromkeys(float32 & signature.keys(), "*fp32")
     numbers = ["channels", "in_size", "out_size", "part", *arguments]
     signature |= {name: "i32" for name in numbers if name in signature}
-    if "clamp" in signature:
-        signature["clamp"] = "fp32"
     signature |= dict.fromkeys(constants, "constexpr")
     return triton.compile(ASTSource(kernel, signature, constants), target=GPUTarget("cuda", 90, 32), options=options)
 
 
 @pytest.mark.skipif(INTERPRETED, reason="runs no kernel")
-def test_layout_chooses_the_kernel() -> None:
-    x = torch.zeros(2, 3, 9, 9)
-    small, huge = make_plan(1, 1, 9, 12, 1.0), make_plan(1, 1, 9, 2**15, 1.0)
-    last = torch.channels_last
-    for layout, plan, name in (
-        (torch.contiguous_format, small, "tiles"),
-        (last, small, "strips"),
-        (last, huge, "tiles"),
-    ):
-        module = kernels._for_triton(x.contiguous(memory_format=layout), plan)
-        assert module is not None and module.__name__.endswith(name)
+def test_offsets_have_32_bits() -> None:
+    from smoothvid.nn.kernels import strips
 
-
-@pytest.mark.parametrize("up", [1, 2, 3, 4])
-@pytest.mark.parametrize("down", [1, 2, 3, 4])
-def test_tiles_cover_the_plane(up: int, down: int) -> None:
-    plan = make_plan(up, down, 61, 61 * up // down, 1.0)
-    for size, make in ((plan.out_size, forward_tiling), (plan.in_size, backward_tiling)):
-        tiles, _, arguments = make(plan, torch.float32, torch.device("cpu"), sizes())
-        tile = arguments["tile"]
-        assert isinstance(tile, int) and tile <= sizes().tiles.tile and (tiles - 1) * tile < size <= tiles * tile
+    assert strips.suits(make_plan(1, 1, 9, 12, 1.0), 512) and not strips.suits(make_plan(1, 1, 9, 2**15, 1.0), 2)
 
 
 @pytest.mark.parametrize("up", [1, 2, 3, 4])
