@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smoothvid.nn import kernels
-from smoothvid.nn.layout import PLAIN, Preparation
+from smoothvid.nn.layout import PLAIN, Preparation, fill_up
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.precision import full_precision
 from smoothvid.nn.running_means import mean_square, note_mean
@@ -133,12 +133,22 @@ class ModulatedConv(nn.Module):
 
     def prepare(self, size: int, how: Preparation = PLAIN) -> None:
         """Work out once what the weights give for pictures of this size; they must not change any more."""
-        self.prepared = prepared_conv(self.weight, size, how)
+        weight = fill_up(self.weight, how.channels(self.weight.shape[1]))
+        if self.demodulate:  # otherwise the outputs are the colours
+            weight = fill_up(weight, how.channels(len(weight)), 0)
+        self.prepared = prepared_conv(weight, size, how)
+
+    @property
+    def in_channels(self) -> int:
+        """How many channels it takes, with those of zeros that `prepare` may have added."""
+        return (self.prepared or self).weight.shape[1]
 
     def style(self, w: Tensor, v: Tensor | None = None) -> Tensor:
         """The factors [N, in] of the inputs."""
         style: Tensor = self.affine(w) * self.style_gain
-        return style if self.motion_style is None else style + self.motion_style(v)
+        if self.motion_style is not None:
+            style = style + self.motion_style(v)
+        return fill_up(style, self.in_channels)
 
     def forward(
         self,

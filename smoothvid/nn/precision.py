@@ -47,6 +47,20 @@ def tf32(allowed: bool) -> Iterator[None]:
         convolutions.fp32_precision = before
 
 
+def in_two_terms(matrix: Tensor) -> Tensor:
+    """A float32 matrix [in, out] for `wide_product`: bfloat16 [in, 2·out], whose halves add up to it within 2⁻¹⁷."""
+    first = matrix.bfloat16()
+    return torch.cat([first, (matrix - first).bfloat16()], 1)
+
+
+def wide_product(x: Tensor, terms: Tensor) -> Tensor:
+    """x @ matrix in float32: x bfloat16 [N, in], read once and never widened on CUDA; see `in_two_terms`."""
+    on_card = x.device.type == "cuda"
+    parts = torch.mm(x, terms, out_dtype=torch.float32) if on_card else x.float() @ terms.float()
+    first, second = parts.chunk(2, 1)
+    return first + second
+
+
 def quotient(x: Tensor, divisor: float) -> Tensor:
     """x / divisor, rounded once on every device.
 

@@ -42,6 +42,8 @@ class CardOptions:
     """Let a pixel's channels lie side by side, as convolutions and filters on a card want it."""
     styles_ahead: bool | None = None
     """Let activations multiply by the next layer's style, which spares two passes a layer."""
+    eights: bool | None = None
+    """Let layers have a multiple of eight channels, some of them zeros; None: in bfloat16, channels last."""
     overlap: bool = True
     """Let `stream` have its next chunk made while the last one is used; on a card alone."""
 
@@ -334,10 +336,12 @@ def _from_picture(first: int, num_frames: int, at_once: int) -> tuple[slice, sli
 
 
 def _preparation(options: CardOptions, bf16: bool, on_card: bool) -> Preparation:
+    channels_last = on_card if options.channels_last is None else options.channels_last
     return Preparation(
         dtype=torch.bfloat16 if bf16 else None,
-        channels_last=on_card if options.channels_last is None else options.channels_last,
+        channels_last=channels_last,
         styles_ahead=on_card if options.styles_ahead is None else options.styles_ahead,
+        eights=channels_last and bf16 if options.eights is None else options.eights,
     )
 
 

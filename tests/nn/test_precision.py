@@ -184,9 +184,9 @@ def unmark(monkeypatch: pytest.MonkeyPatch, only_filters: bool = False) -> None:
     if not only_filters:
         marked += [(augment, "augment"), (modulation, "demodulation"), (modulation, "low_rank_kernel")]
         classes = (
-            Linear, alias_free.FourierInput, Motion, ToRGB, discriminator.FromRGB, discriminator.LogitHead
+            Linear, alias_free.FourierInput, Motion, discriminator.FromRGB, discriminator.LogitHead
         )  # fmt: skip
-        marked += [(part, "forward") for part in classes]
+        marked += [(ToRGB, "in_float32"), *((part, "forward") for part in classes)]
     for place, name in marked:
         monkeypatch.setattr(place, name, getattr(place, name).__wrapped__)
 

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from smoothvid.errors import DeviceError
 from smoothvid.models import get_family
+from smoothvid.nn.layout import Preparation, fill_up
 from smoothvid.nn.precision import quotient, tf32
 from smoothvid.sampling import graphs
 from smoothvid.sampling.graphs import Graphs
-from smoothvid.sampling.model import CardOptions, VideoModel, _from_picture, load_model
+from smoothvid.sampling.model import CardOptions, VideoModel, _from_picture, _preparation, load_model
 from smoothvid.sampling.model_file import ModelFacts
 
 TIMES = np.array([0.0, 1.5, 8.0, 300.0, 301.0])
-FAST = CardOptions(graphs=False, channels_last=True, styles_ahead=True)
+FAST = CardOptions(graphs=False, channels_last=True, styles_ahead=True, eights=True)
 on_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
 
 
@@ -57,6 +58,61 @@ def test_the_fast_way_makes_the_same_frames(
     changes = None if generator is None else {"generator": generator}
     plain, fast = (model_with(options, family, changes) for options in (None, FAST))
     torch.testing.assert_close(fast.frames(3, TIMES), plain.frames(3, TIMES), atol=2e-5, rtol=0)
+
+
+UNEVEN = {"channel_max": 13, "channel_base": 75}  # layers of 13, 9 and 5 channels
+
+
+@pytest.mark.parametrize("styles_ahead", [True, False])
+@pytest.mark.parametrize("fuse", ["concat", "layers"])
+def test_channels_in_eights_make_the_same_frames(
+    model_with: Callable[..., VideoModel], fuse: str, styles_ahead: bool
+) -> None:
+    changes = {"generator": {"fuse": fuse, **UNEVEN}}
+    plain, eights = (
+        model_with(CardOptions(styles_ahead=styles_ahead, eights=on), changes=changes) for on in (False, True)
+    )
+    for model in (plain, eights):
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for layer in model.generator.synthesis.layers:
+                layer.bias.normal_()
+        model.generator.prepare(_preparation(model.options, False, False))
+    seen: list[Tensor] = []
+    for layer in eights.generator.synthesis.layers:
+        layer.register_forward_hook(lambda layer, _, y: seen.append(y[:, len(layer.bias) :]))
+    expected, made = plain.frames(3, TIMES), eights.frames(3, TIMES)
+    assert (made - expected).norm() < 1e-6 * expected.norm()
+    assert [x.shape[1] for x in seen] == [3, 7, 3, 3] and not any(x.any() for x in seen)
+
+
+def test_channels_stay_what_they_are_by_default(model_with: Callable[..., VideoModel]) -> None:
+    low_rank = {"low_rank": 2, **UNEVEN}  # which has weights of its own
+    for options, generator in ((None, UNEVEN), (FAST, low_rank)):
+        synthesis = model_with(options, changes={"generator": generator}).generator.synthesis
+        for module in (*synthesis.layers, synthesis.to_rgb):
+            assert module.conv.prepared.weight.shape == module.conv.weight.shape
+    assert _preparation(CardOptions(), True, True).eights and not _preparation(CardOptions(), False, True).eights
+    assert not _preparation(CardOptions(eights=False), True, True).eights
+
+
+def test_colours_of_bfloat16_keep_float32(model_with: Callable[..., VideoModel]) -> None:
+    model = model_with(changes={"generator": UNEVEN})
+    to_rgb = model.generator.synthesis.to_rgb
+    to_rgb.conv.magnitude_ema.fill_(3.0)
+    to_rgb.prepare(Preparation(torch.bfloat16, channels_last=True, styles_ahead=True, eights=True))
+    real = to_rgb.conv.weight.shape[1]
+    x = (
+        fill_up(torch.randn(2, real, 6, 6), to_rgb.conv.in_channels)
+        .bfloat16()
+        .contiguous(memory_format=torch.channels_last)
+    )
+    style, nothing = torch.ones(2, x.shape[1]), torch.zeros(2, 16)
+    with torch.no_grad():
+        y = to_rgb(x, nothing, nothing, applied=style)
+        expected = to_rgb(x.float(), nothing, nothing, applied=style)
+    assert y.dtype == torch.float32 and not torch.equal(y, expected)
+    torch.testing.assert_close(y, expected, atol=3e-5, rtol=0)  # bfloat16 would be off by 1e-2
 
 
 def test_what_is_made_ready(model_with: Callable[..., VideoModel]) -> None:

@@ -5,6 +5,7 @@ first, multiplies v, so that an image model becomes a video model without a jolt
 Source: Zhang et al., Towards Smooth Video Composition, ICLR 2023, on StyleGAN3-T (Karras et al., NeurIPS 2021).
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,13 +15,13 @@ from torch.utils.checkpoint import checkpoint
 from smoothvid.models.generator import VideoGenerator
 from smoothvid.models.stylesv.config import GeneratorConfig, MotionConfig, StyleSVConfig
 from smoothvid.nn.alias_free import Band, FilteredLReLU, FourierInput
-from smoothvid.nn.layout import PLAIN, Preparation
+from smoothvid.nn.layout import PLAIN, Preparation, fill_up
 from smoothvid.nn.linear_conv import Linear
 from smoothvid.nn.lrelu import bounded
 from smoothvid.nn.mapping import StyleMapping
 from smoothvid.nn.modulation import ModulatedConv
 from smoothvid.nn.motion import Motion
-from smoothvid.nn.precision import full_precision
+from smoothvid.nn.precision import full_precision, in_two_terms, wide_product
 
 
 class SynthesisLayer(nn.Module):
@@ -39,7 +40,14 @@ class SynthesisLayer(nn.Module):
             motion_style=config.fuse == "layers",
         )
         self.bias = nn.Parameter(torch.zeros(outer.channels))
+        self.filled_bias: Tensor | None = None
         self.activate = FilteredLReLU(inner, outer, inner.size + 2, config.clamp)
+
+    def prepare(self, how: Preparation) -> None:
+        """See Synthesis.prepare. A channel of zeros stays one: its bias is zero, too."""
+        self.conv.prepare(self.activate.plan.in_size - 2, how)
+        channels = how.channels(len(self.bias))
+        self.filled_bias = fill_up(self.bias.detach(), channels, 0) if how.eights else None
 
     def forward(
         self,
@@ -52,7 +60,8 @@ class SynthesisLayer(nn.Module):
     ) -> Tensor:
         """`applied`: this layer's style, where x is multiplied by it; `following`: the next one's, to multiply by."""
         y, scale = self.conv.convolve(x, w, v, update_emas, applied)
-        return self.activate(y, self.bias, scale, following)
+        bias = self.bias if self.filled_bias is None else self.filled_bias
+        return self.activate(y, bias, scale, following)
 
 
 class ToRGB(nn.Module):
@@ -72,12 +81,31 @@ class ToRGB(nn.Module):
         )
         self.bias = nn.Parameter(torch.zeros(3))
         self.clamp = config.clamp
+        self.size = inner.size
+        self.terms: Tensor | None = None
 
-    @full_precision
+    def prepare(self, how: Preparation) -> None:
+        """See Synthesis.prepare. The weights stay in float32: colours need more than bfloat16's eight bits."""
+        self.conv.prepare(self.size, Preparation(eights=how.eights))
+        self.terms = None
+        if how.dtype == torch.bfloat16 and how.channels_last:
+            weight = fill_up(self.conv.weight.detach(), self.conv.in_channels) * self.conv.magnitude_ema.rsqrt()
+            self.terms = in_two_terms(fill_up(weight, 4, 0).flatten(1).T)  # with a fourth colour the rows are aligned
+
     def forward(
         self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool = False, applied: Tensor | None = None
     ) -> Tensor:
-        return bounded(self.conv(x, w, v, update_emas, applied) + self.bias[:, None, None], self.clamp)
+        if self.terms is not None and applied is not None and x.dtype == torch.bfloat16:
+            pixels = x.permute(0, 2, 3, 1)  # [N, H, H, C]
+            y = wide_product(pixels.flatten(0, 2), self.terms).view(*pixels.shape[:3], -1)[..., :3].permute(0, 3, 1, 2)
+        else:
+            y = self.in_float32(x, w, v, update_emas, applied)
+        return bounded(y + self.bias[:, None, None], self.clamp)
+
+    @full_precision
+    def in_float32(self, x: Tensor, w: Tensor, v: Tensor, update_emas: bool, applied: Tensor | None) -> Tensor:
+        y: Tensor = self.conv(x, w, v, update_emas, applied)
+        return y
 
 
 class Synthesis(nn.Module):
@@ -129,10 +157,12 @@ class Synthesis(nn.Module):
 
     def prepare(self, how: Preparation = PLAIN) -> None:
         """Work out once what the weights give, for sampling: from now on they stay as they are."""
-        self.styles_ahead = how.styles_ahead and not self.to_rgb.conv.low_rank  # whose branch has a style of its own
-        for layer in self.layers:
-            assert isinstance(layer, SynthesisLayer)
-            layer.conv.prepare(layer.activate.plan.in_size - 2, how)
+        if self.to_rgb.conv.low_rank:  # whose branch has a style and weights of its own
+            how = replace(how, styles_ahead=False, eights=False)
+        self.styles_ahead = how.styles_ahead
+        modules: list[Any] = [*self.layers, self.to_rgb]
+        for module in modules:
+            module.prepare(how)
 
     def forward(self, ws: Tensor, v: Tensor, update_emas: bool = False) -> Tensor:
         num_frames = v.shape[1]
@@ -148,7 +178,8 @@ class Synthesis(nn.Module):
             motion = motion * self.motion_mask
         else:
             styles = ws[:, 1:]
-        x = x + motion[:, :, None, None]
+        first: Any = self.layers[0]
+        x = fill_up(x + motion[:, :, None, None], first.conv.in_channels)
         rows = styles.unbind(1)
         ahead: list[Tensor | None] = [None] * len(rows)
         if self.styles_ahead and not (torch.is_grad_enabled() or update_emas):

@@ -37,7 +37,7 @@ class StripSizes:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of all kernels; `narrow` types are bfloat16 and float16.
+    """Of all kernels; `narrow` types are bfloat16 and float16. Those of narrow types won on an H200.
 
     Attributes:
         float32_products: how `tl.dot` takes float32 operands; "tf32x3" would take three products on tensor cores for
@@ -45,7 +45,7 @@ class Sizes:
     """
 
     float32_products: str = "ieee"
-    narrow_forward: StripSizes = field(default_factory=lambda: StripSizes(channels=16, warps=8, registers=128))
+    narrow_forward: StripSizes = field(default_factory=lambda: StripSizes(stages=3))
     narrow_backward: StripSizes = field(default_factory=StripSizes)
     float32_forward: StripSizes = field(default_factory=lambda: StripSizes(channels=4, warps=8))
     float32_backward: StripSizes = field(default_factory=lambda: StripSizes(channels=4, warps=8))
