@@ -160,3 +160,15 @@ def filter_layers(layers: Sequence[tuple[Band, Band]]) -> list[tuple[Band, Band]
     keeping = {outer.size: (inner, outer) for inner, outer in reversed(layers) if inner.size == outer.size}
     doubling = [layer for layer in layers if layer[0].sampling_rate < layer[1].sampling_rate]
     return [*reversed(keeping.values()), *doubling[-1:]]
+
+
+def filter_case(
+    inner: Band, outer: Band, dtype: torch.dtype, last: bool, device: torch.device, count: int
+) -> tuple[FilteredLReLU, Tensor, Tensor, Tensor]:
+    """An activation, planes that go in, a gradient that comes back, and a bias."""
+    layout = torch.channels_last if last else torch.contiguous_format
+    activate = FilteredLReLU(inner, outer, inner.size + 2).to(device)
+    x = torch.randn(count, outer.channels, inner.size + 2, inner.size + 2, device=device)
+    grad = torch.randn(count, outer.channels, outer.size, outer.size, device=device)
+    bias = torch.zeros(outer.channels, device=device)
+    return activate, x.to(dtype, memory_format=layout), grad.to(dtype, memory_format=layout), bias

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from smoothvid.bench.card import run
+from smoothvid.bench.card import compiling, run
 from smoothvid.bench.card.equal import usable
 from smoothvid.bench.card.jobs import Job, read_rows, rows_file, run_jobs
 from smoothvid.bench.card.page import write_pages
@@ -110,6 +111,16 @@ def test_later_stages_filter_as_was_found_right(tmp_path: Path) -> None:
     run_jobs("operations", iter(jobs), rows_file(tmp_path, "operations"), time.time() + 60)
     assert way("bf16", True) == "matrices"
     assert way("bf16", False) == way("float32", True) == way("tf32", True) == "kernels"
+
+
+def test_kernels_that_are_alike_are_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    layers = compiling.distinct_layers(["tiny", "tiny", "stylesv-64"])
+    dtypes = [dtype for _, _, dtype in layers.values()]
+    assert dtypes.count(torch.bfloat16) == dtypes.count(torch.float32) < 6 + 14
+    assert compiling.distinct_layers(["tiny"]).keys() < layers.keys()
+    settings = CardSettings(out=tmp_path, device="cpu")
+    monkeypatch.setattr(sys, "argv", ["", settings.to_json(), "0", "1", "tiny"])
+    compiling.main()  # on a CPU it computes, and compiles nothing
 
 
 def test_presets_say_their_memory_in_words_that_can_be_checked() -> None:

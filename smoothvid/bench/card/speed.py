@@ -19,16 +19,17 @@ import torch
 from torch import Tensor
 
 from smoothvid.bench import loading
+from smoothvid.bench.card.compiling import compile_layers
 from smoothvid.bench.card.equal import usable
 from smoothvid.bench.card.jobs import Job
 from smoothvid.bench.card.settings import CardSettings
 from smoothvid.bench.floor import convolutions_alone, convolutions_of
 from smoothvid.bench.machine import machine_facts
-from smoothvid.bench.networks import filter_layers, layers_of, video_model
+from smoothvid.bench.networks import filter_case, filter_layers, layers_of, video_model
 from smoothvid.bench.timing import clock_of, seconds_of
 from smoothvid.bench.training import made_up_batch, made_up_training
 from smoothvid.nn import kernels
-from smoothvid.nn.alias_free import Band, FilteredLReLU
+from smoothvid.nn.alias_free import Band
 from smoothvid.nn.precision import tf32
 from smoothvid.run_config import PhaseName, RunConfig, preset_names, resolve
 from smoothvid.sampling.model import CardOptions
@@ -129,18 +130,6 @@ def _filter(settings: CardSettings, inner: Band, outer: Band, dtype: torch.dtype
         "matrices / ours": matrices / there,
         "plain / ours": plain / there,
     }
-
-
-def filter_case(
-    inner: Band, outer: Band, dtype: torch.dtype, last: bool, device: torch.device, count: int
-) -> tuple[FilteredLReLU, Tensor, Tensor, Tensor]:
-    """An activation, planes that go in, a gradient that comes back, and a bias."""
-    layout = torch.channels_last if last else torch.contiguous_format
-    activate = FilteredLReLU(inner, outer, inner.size + 2).to(device)
-    x = torch.randn(count, outer.channels, inner.size + 2, inner.size + 2, device=device)
-    grad = torch.randn(count, outer.channels, outer.size, outer.size, device=device)
-    bias = torch.zeros(outer.channels, device=device)
-    return activate, x.to(dtype, memory_format=layout), grad.to(dtype, memory_format=layout), bias
 
 
 @dataclass(frozen=True)
@@ -266,6 +255,8 @@ def _peak(call: Callable[[], object], device: torch.device) -> float | None:
 def training(settings: CardSettings, until: float) -> Iterator[Job]:
     """Seconds a thousand frames, and the share that reading the data could have in it."""
     presets = [("tiny", 1)] if settings.dry_run else [("stylesv-256", 16), ("stylesv-64", 32), ("smooth-64", 32)]
+    if settings.on_card:
+        yield Job("Compiling", "training", lambda: compile_layers(settings, [preset for preset, _ in presets]))
     for preset, batch in presets:
         for precision in ("float32",) if settings.dry_run else ("bf16", "tf32", "float32"):
             name = f"{preset}, {batch} videos, {precision}"
@@ -326,7 +317,11 @@ def _reading(settings: CardSettings) -> dict[str, Any]:
 def memory(settings: CardSettings, until: float) -> Iterator[Job]:
     """The peak of a training step of each preset, beside what the preset says."""
     names = ["tiny"] if settings.dry_run else [name for name in preset_names() if "tiny" not in name]
-    for preset in sorted(names, key=lambda name: "256" in name):
+    names = sorted(names, key=lambda name: "256" in name)
+    if settings.on_card:
+        alias_free = [name for name in names if resolve(name).family == "stylesv"]
+        yield Job("Compiling", "memory", lambda: compile_layers(settings, alias_free))
+    for preset in names:
         phases: tuple[PhaseName, ...] = ("train", "pretrain")
         for phase in phases:
             yield Job("Memory of presets, GB", f"{preset}, {phase}", partial(_memory, settings, preset, phase))

@@ -19,8 +19,8 @@ from torch import Tensor
 from smoothvid.bench.card.equal import BEST, error
 from smoothvid.bench.card.jobs import Job, read_rows, rows_file
 from smoothvid.bench.card.settings import CardSettings
-from smoothvid.bench.card.speed import copy_rate, filter_case, seconds
-from smoothvid.bench.networks import filter_layers, layers_of
+from smoothvid.bench.card.speed import copy_rate, seconds
+from smoothvid.bench.networks import filter_case, filter_layers, layers_of
 from smoothvid.data.prepare_settings import available_cores
 from smoothvid.nn import kernels
 from smoothvid.nn.alias_free import Band
