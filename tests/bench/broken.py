@@ -26,6 +26,11 @@ def broken(settings: CardSettings, until: float) -> Iterator[Job]:
     yield Job("Broken", "comes last", lambda: {"ok": False})
 
 
+def unmakeable(settings: CardSettings, until: float) -> Iterator[Job]:
+    raise ValueError("no jobs at all")
+    yield
+
+
 def endless(settings: CardSettings, until: float) -> Iterator[Job]:
     def waits() -> dict[str, object]:
         (settings.out / "pid").write_text(str(os.getpid()))

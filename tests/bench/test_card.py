@@ -50,6 +50,10 @@ def test_a_broken_stage_costs_only_itself(tmp_path: Path) -> None:
     rows = json.loads((settings.out / "card.json").read_text())["rows"]
     assert [row["figures"]["square"] for row in rows if row["table"] == "Fine"] == [0, 1, 4]
 
+    began = time.time()
+    assert not run.run_card(settings, 2.0, [Stage("unmakeable", "broken:unmakeable", None)], told.append)
+    assert "ended with code 1" in told[-1] and time.time() - began < 40  # not until its time was up
+
     before = (settings.out / "card.json").read_text()
     assert run.run_card(settings, 2.0, stages)  # all done: nothing is repeated
     assert (settings.out / "card.json").read_text() == before

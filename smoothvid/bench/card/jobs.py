@@ -57,8 +57,10 @@ def run_jobs(stage: str, jobs: Iterator[Job], path: Path, until: float) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = list(read_rows(path))
     done = {row["key"] for row in rows if row["state"] != "begun"}
+    cut_off = path.exists() and not path.read_bytes().endswith(b"\n")
     with path.open("a") as file:
-        file.write("\n")  # should a line have been cut off
+        if cut_off:
+            file.write("\n")
 
         def note(job: Job, state: str, figures: dict[str, Any], seconds: float = 0.0) -> None:
             row = {"key": job.key, "state": state, "stage": stage, "table": job.table, "name": job.name}
